@@ -1,0 +1,71 @@
+# velt_fdw: a foreign data wrapper for Velt workspaces.
+#
+# make, make install, make installcheck: as in any PGXS extension.
+# test/run check: everything, on a private server; see README.md.
+
+EXTENSION = velt_fdw
+MODULE_big = velt_fdw
+DATA = src/velt_fdw--1.0.sql
+PGFILEDESC = "velt_fdw - foreign data wrapper for Velt workspaces"
+
+# The client library: plain C11, links and is tested without a server.
+CLIENT_OBJS = \
+	src/client/buffer.o \
+	src/client/chain.o \
+	src/client/cursor.o \
+	src/client/error.o \
+	src/client/event_loop.o \
+	src/client/handle.o \
+	src/client/json.o \
+	src/client/page.o \
+	src/client/request.o \
+	src/client/resource.o \
+	src/client/transport.o \
+	src/client/url.o
+
+OBJS = \
+	$(WIN32RES) \
+	src/velt_fdw.o \
+	src/commands/explain.o \
+	src/commands/functions.o \
+	src/commands/import.o \
+	src/commands/validator.o \
+	src/executor/filter_keys.o \
+	src/executor/scan.o \
+	src/executor/tuple.o \
+	src/foreign/column.o \
+	src/foreign/option.o \
+	src/foreign/report.o \
+	src/foreign/scan_plan.o \
+	src/foreign/session.o \
+	src/foreign/token_file.o \
+	src/optimizer/qual.o \
+	src/optimizer/relation.o \
+	$(CLIENT_OBJS)
+
+REGRESS = options import scan types errors explain
+REGRESS_OPTS = --inputdir=$(srcdir) \
+	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
+
+TAP_TESTS ?= 1
+PROVE_TESTS = test/t/*.pl
+PROVE_FLAGS += -I $(abspath $(srcdir))/test/perl
+
+PKG_CONFIG ?= pkg-config
+CLIENT_LIBS := $(shell $(PKG_CONFIG) --libs libcurl json-c)
+CLIENT_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl json-c)
+ifeq ($(CLIENT_LIBS),)
+$(error libcurl and json-c were not found by $(PKG_CONFIG): install \
+	libcurl4-openssl-dev and libjson-c-dev, or their equals elsewhere)
+endif
+
+# The server's headers are system headers, so that our warnings are ours.
+PG_CPPFLAGS = -I$(srcdir)/src -isystem $(shell $(PG_CONFIG) --includedir-server) \
+	$(CLIENT_CPPFLAGS)
+PG_CFLAGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wpointer-arith -Wvla
+SHLIB_LINK = $(CLIENT_LIBS)
+
+PG_CONFIG ?= pg_config
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
