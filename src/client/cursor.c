@@ -1,0 +1,642 @@
+/*
+ * client/cursor.c
+ *		A stream of pages: paging, prefetch, fan-out and its bounds.
+ *
+ * What is to be asked stands in chains; a fetch is one page of a chain, from
+ * its request to the moment the caller is done with it.  Requests in flight
+ * and finished pages together never exceed max_concurrency.
+ *
+ * A resource that must be asked key by key, without keys to ask for, has its
+ * parent listed by a cursor of its own: the feeder.
+ */
+#include "client/cursor.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/queue.h>
+
+#include "client/chain.h"
+
+typedef struct Fetch
+{
+	TAILQ_ENTRY(Fetch) link;
+	VeltCursor *cursor;
+	VeltChain  *chain;
+	VeltPage   *page;
+	VeltTransfer *transfer;		/* NULL once it has ended */
+	int64_t		number;			/* in the order of their start */
+	int			attempts;
+} Fetch;
+
+typedef TAILQ_HEAD(FetchList, Fetch) FetchList;
+typedef TAILQ_HEAD(ChainList, VeltChain) ChainList;
+
+struct VeltCursor
+{
+	VeltTransport *transport;
+	VeltCursorSpec spec;
+	VeltCursor *root;			/* who counts requests: the outermost */
+	VeltLayout *layout;
+
+	VeltString *keys;			/* our copy of the filter's, in one chunk */
+	size_t		next_key;
+	VeltCursor *feeder;			/* lists the keys, or NULL */
+	VeltCursor *probe;			/* asks whether the workspace exists */
+
+	ChainList	waiting;		/* to be asked for their next page */
+	int			nwaiting;
+	FetchList	in_flight;
+	FetchList	ready;			/* finished, in the order of finishing */
+	FetchList	unused;			/* kept for their memory */
+	int			nopen;			/* in flight or ready */
+	Fetch	   *held;			/* with the caller */
+
+	int64_t		nstarted;
+	int64_t		nrequests;
+	bool		not_found;		/* a key was */
+	int64_t		failed_number;	/* of the fetch that failed; 0: none */
+	VeltError	error;
+};
+
+static void pump(VeltCursor *cursor);
+
+/* ----------
+ * Opening and closing
+ * ----------
+ */
+
+/* Copies the keys, array and bytes in one chunk. */
+static bool
+copy_keys(VeltCursor *cursor, VeltError *error)
+{
+	const VeltCursorSpec *spec = &cursor->spec;
+	size_t		size = spec->nkeys * sizeof(VeltString);
+	char	   *bytes;
+
+	if (spec->nkeys == 0)
+		return true;
+	for (size_t i = 0; i < spec->nkeys; i++)
+		size += spec->keys[i].length;
+	cursor->keys = malloc(size);
+	if (cursor->keys == NULL)
+		return velt_error_out_of_memory(error);
+	bytes = (char *) (cursor->keys + spec->nkeys);
+	for (size_t i = 0; i < spec->nkeys; i++)
+	{
+		memcpy(bytes, spec->keys[i].bytes, spec->keys[i].length);
+		cursor->keys[i].bytes = bytes;
+		cursor->keys[i].length = spec->keys[i].length;
+		bytes += spec->keys[i].length;
+	}
+	return true;
+}
+
+/* A cursor over all of another resource, that shares this one's bounds. */
+static VeltCursor *
+open_nested(VeltCursor *cursor, const VeltResource *resource,
+			const char *const *pointers, int npointers, VeltError *error)
+{
+	VeltCursorSpec spec = cursor->spec;
+	VeltCursor *nested;
+
+	spec.resource = resource;
+	spec.pointers = pointers;
+	spec.npointers = npointers;
+	spec.filtered = false;
+	spec.nkeys = 0;
+	spec.page_size = VELT_MAX_PAGE_SIZE;
+	nested = velt_cursor_open(cursor->transport, &spec, error);
+	if (nested != NULL)
+		nested->root = cursor->root;
+	return nested;
+}
+
+static bool
+open_feeder(VeltCursor *cursor, VeltError *error)
+{
+	const VeltResource *resource = cursor->spec.resource;
+	const char *pointer;
+
+	if (!resource->filter_required || cursor->spec.filtered)
+		return true;
+	pointer = velt_resource_column(resource->parent,
+								   resource->parent_column)->pointer;
+	cursor->feeder = open_nested(cursor, resource->parent, &pointer, 1, error);
+	return cursor->feeder != NULL;
+}
+
+static bool
+add_waiting(VeltCursor *cursor, const VeltString *keys, size_t nkeys,
+			int page_size, bool first, VeltError *error)
+{
+	VeltChain  *chain = velt_chain_create(keys, nkeys, page_size, error);
+
+	if (chain == NULL)
+		return false;
+	if (first)
+		TAILQ_INSERT_HEAD(&cursor->waiting, chain, link);
+	else
+		TAILQ_INSERT_TAIL(&cursor->waiting, chain, link);
+	cursor->nwaiting++;
+	return true;
+}
+
+VeltCursor *
+velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
+				 VeltError *error)
+{
+	VeltCursor *cursor = calloc(1, sizeof(VeltCursor));
+	bool		all = !spec->filtered && !spec->resource->filter_required;
+
+	if (cursor == NULL)
+	{
+		velt_error_out_of_memory(error);
+		return NULL;
+	}
+	cursor->transport = transport;
+	cursor->spec = *spec;
+	cursor->root = cursor;
+	TAILQ_INIT(&cursor->waiting);
+	TAILQ_INIT(&cursor->in_flight);
+	TAILQ_INIT(&cursor->ready);
+	TAILQ_INIT(&cursor->unused);
+	cursor->layout = velt_layout_create(spec->resource, spec->pointers,
+										spec->npointers,
+										velt_transport_credentials(transport),
+										spec->max_response_bytes, error);
+	if (cursor->layout != NULL &&
+		copy_keys(cursor, error) && open_feeder(cursor, error) &&
+		(!all || add_waiting(cursor, NULL, 0, spec->page_size, false, error)))
+		return cursor;
+	velt_cursor_close(cursor);
+	return NULL;
+}
+
+static void
+free_fetches(FetchList *list)
+{
+	Fetch	   *fetch;
+
+	while ((fetch = TAILQ_FIRST(list)) != NULL)
+	{
+		TAILQ_REMOVE(list, fetch, link);
+		if (fetch->transfer != NULL)
+		{
+			velt_transfer_cancel(fetch->transfer);
+			if (fetch->attempts > 0)
+				fetch->cursor->spec.stats->in_flight--;
+		}
+		velt_chain_free(fetch->chain);
+		velt_page_free(fetch->page);
+		free(fetch);
+	}
+}
+
+void
+velt_cursor_close(VeltCursor *cursor)
+{
+	VeltChain  *chain;
+
+	if (cursor == NULL)
+		return;
+	if (cursor->held != NULL)
+		TAILQ_INSERT_TAIL(&cursor->ready, cursor->held, link);
+	free_fetches(&cursor->in_flight);
+	free_fetches(&cursor->ready);
+	free_fetches(&cursor->unused);
+	while ((chain = TAILQ_FIRST(&cursor->waiting)) != NULL)
+	{
+		TAILQ_REMOVE(&cursor->waiting, chain, link);
+		velt_chain_free(chain);
+	}
+	velt_cursor_close(cursor->feeder);
+	velt_cursor_close(cursor->probe);
+	velt_layout_free(cursor->layout);
+	free(cursor->keys);
+	free(cursor);
+}
+
+/* ----------
+ * One fetch
+ * ----------
+ */
+
+/* The fetch is over; its memory may serve another. */
+static void
+retire(Fetch *fetch)
+{
+	velt_chain_free(fetch->chain);
+	fetch->chain = NULL;
+	TAILQ_INSERT_HEAD(&fetch->cursor->unused, fetch, link);
+}
+
+/* Puts the chain back to be asked for its next page, before all others. */
+static void
+continue_chain(Fetch *fetch)
+{
+	VeltCursor *cursor = fetch->cursor;
+
+	TAILQ_INSERT_HEAD(&cursor->waiting, fetch->chain, link);
+	cursor->nwaiting++;
+	fetch->chain = NULL;
+}
+
+/*
+ * A request failed: no new ones, and those begun after it end.  Of several
+ * that fail, the one begun first is reported, whichever failed first.
+ */
+static void
+fail(VeltCursor *cursor, int64_t number, const VeltError *error)
+{
+	Fetch	   *fetch;
+	Fetch	   *next;
+
+	if (cursor->failed_number != 0 && cursor->failed_number < number)
+		return;
+	cursor->failed_number = number;
+	cursor->error = *error;
+	for (fetch = TAILQ_FIRST(&cursor->in_flight); fetch != NULL; fetch = next)
+	{
+		next = TAILQ_NEXT(fetch, link);
+		if (fetch->number <= number)
+			continue;
+		velt_transfer_cancel(fetch->transfer);
+		fetch->transfer = NULL;
+		if (fetch->attempts > 0)
+			cursor->spec.stats->in_flight--;
+		TAILQ_REMOVE(&cursor->in_flight, fetch, link);
+		cursor->nopen--;
+		retire(fetch);
+	}
+}
+
+static void
+begin_attempt(void *owner)
+{
+	Fetch	   *fetch = owner;
+	VeltCursor *cursor = fetch->cursor;
+	VeltScanStats *stats = cursor->spec.stats;
+
+	velt_page_begin(fetch->page,
+					velt_chain_key(fetch->chain, cursor->spec.resource));
+	stats->requests++;
+	if (fetch->attempts++ > 0)
+		stats->retries++;
+	else if (++stats->in_flight > stats->max_in_flight)
+		stats->max_in_flight = stats->in_flight;
+}
+
+static bool
+receive_bytes(void *owner, int http_status, const char *bytes, size_t length,
+			  VeltError *error)
+{
+	return velt_page_receive(((Fetch *) owner)->page, http_status, bytes,
+							 length, error);
+}
+
+static bool
+check_page(void *owner, int http_status, VeltError *error)
+{
+	return velt_page_finish(((Fetch *) owner)->page, http_status, error);
+}
+
+/* A page has come: it goes up, unless it has nothing to give. */
+static void
+fetch_succeeded(Fetch *fetch)
+{
+	VeltCursor *cursor = fetch->cursor;
+	VeltError	error;
+	bool		ok = velt_chain_advance(fetch->chain, fetch->page, &error);
+
+	*cursor->spec.workspace_known = true;
+	if (!ok)
+		fail(cursor, fetch->number, &error);
+	if (velt_page_is_empty(fetch->page))
+	{
+		if (fetch->chain->more)
+			continue_chain(fetch);
+		retire(fetch);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&cursor->ready, fetch, link);
+	cursor->nopen++;
+}
+
+/*
+ * NOT_FOUND for keys that were asked for: of a single one, that there are no
+ * rows; of several, nothing about each, so they are asked again in halves.
+ */
+static bool
+keys_not_found(Fetch *fetch, VeltError *error)
+{
+	VeltCursor *cursor = fetch->cursor;
+	const VeltChain *chain = fetch->chain;
+	size_t		half = chain->nkeys / 2;
+
+	cursor->not_found = true;
+	if (chain->nkeys == 1)
+		return true;
+	return add_waiting(cursor, chain->keys + half, chain->nkeys - half,
+					   (int) (chain->nkeys - half), true, error) &&
+		add_waiting(cursor, chain->keys, half, (int) half, true, error);
+}
+
+static void
+fetch_failed(Fetch *fetch, const VeltError *error)
+{
+	VeltCursor *cursor = fetch->cursor;
+	VeltError	splitting = *error;
+
+	if (error->kind != VELT_ERROR_NOT_FOUND || !error->enveloped ||
+		fetch->chain->nkeys == 0 || fetch->chain->npages > 0 ||
+		!keys_not_found(fetch, &splitting))
+		fail(cursor, fetch->number, &splitting);
+	retire(fetch);
+}
+
+static void
+fetch_done(void *owner, const VeltOutcome *outcome)
+{
+	Fetch	   *fetch = owner;
+	VeltCursor *cursor = fetch->cursor;
+
+	fetch->transfer = NULL;
+	TAILQ_REMOVE(&cursor->in_flight, fetch, link);
+	cursor->nopen--;
+	cursor->spec.stats->in_flight--;
+	cursor->spec.stats->bytes_received += outcome->bytes_received;
+	if (outcome->error == NULL)
+		fetch_succeeded(fetch);
+	else
+		fetch_failed(fetch, outcome->error);
+	pump(cursor);
+}
+
+static const VeltSink fetch_sink = {
+	.begin = begin_attempt,
+	.receive = receive_bytes,
+	.check = check_page,
+	.done = fetch_done,
+};
+
+/* ----------
+ * Starting requests
+ * ----------
+ */
+
+static Fetch *
+take_fetch(VeltCursor *cursor, VeltError *error)
+{
+	Fetch	   *fetch = TAILQ_FIRST(&cursor->unused);
+
+	if (fetch != NULL)
+	{
+		TAILQ_REMOVE(&cursor->unused, fetch, link);
+		return fetch;
+	}
+	fetch = calloc(1, sizeof(Fetch));
+	if (fetch == NULL)
+	{
+		velt_error_out_of_memory(error);
+		return NULL;
+	}
+	fetch->cursor = cursor;
+	fetch->page = velt_page_create(cursor->layout, error);
+	if (fetch->page != NULL)
+		return fetch;
+	free(fetch);
+	return NULL;
+}
+
+/* Counts a request against max_requests. */
+static bool
+spend_request(VeltCursor *cursor, VeltError *error)
+{
+	VeltCursor *root = cursor->root;
+
+	if (root->spec.max_requests > 0 &&
+		root->nrequests >= root->spec.max_requests)
+		return velt_error_set(error, VELT_ERROR_MAX_REQUESTS,
+							  "The scan needs more than %lld requests.",
+							  (long long) root->spec.max_requests);
+	root->nrequests++;
+	return true;
+}
+
+/* Asks for the chain's next page; takes the chain over in any case. */
+static bool
+start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
+{
+	Fetch	   *fetch = NULL;
+	char	   *body = NULL;
+
+	if (spend_request(cursor, error))
+		fetch = take_fetch(cursor, error);
+	if (fetch != NULL)
+		body = velt_chain_request(chain, cursor->spec.resource, error);
+	if (fetch == NULL || body == NULL)
+	{
+		velt_chain_free(chain);
+		if (fetch != NULL)
+			TAILQ_INSERT_HEAD(&cursor->unused, fetch, link);
+		return false;
+	}
+	fetch->chain = chain;
+	fetch->number = ++cursor->nstarted;
+	fetch->attempts = 0;
+	fetch->transfer = velt_transport_submit(cursor->transport,
+											cursor->spec.resource->path, body,
+											&fetch_sink, fetch, error);
+	if (fetch->transfer == NULL)
+	{
+		if (fetch->attempts > 0)
+			cursor->spec.stats->in_flight--;
+		retire(fetch);
+		return false;
+	}
+	TAILQ_INSERT_TAIL(&cursor->in_flight, fetch, link);
+	cursor->nopen++;
+	return true;
+}
+
+/* Makes a chain of each key on a page of the feeder. */
+static bool
+take_keys(VeltCursor *cursor, VeltPage *page, VeltError *error)
+{
+	for (;;)
+	{
+		VeltString	key;
+		bool		found;
+
+		if (!velt_page_next_row(page, &found, error))
+			return false;
+		if (!found)
+			return true;
+		if (velt_page_value(page, 0).kind != VELT_JSON_STRING)
+			return velt_error_set(error, VELT_ERROR_PROTOCOL,
+								  "The response is not of the documented shape: a row has no key.");
+		if (!velt_page_string(page, velt_page_value(page, 0), &key, error) ||
+			!add_waiting(cursor, &key, 1, 0, false, error))
+			return false;
+	}
+}
+
+/* Keeps enough keys at hand that no request waits for the feeder's. */
+static bool
+refill(VeltCursor *cursor, VeltError *error)
+{
+	while (cursor->feeder != NULL &&
+		   cursor->nwaiting < cursor->spec.max_concurrency)
+	{
+		VeltPage   *page;
+
+		switch (velt_cursor_next_page(cursor->feeder, &page, error))
+		{
+			case VELT_CURSOR_PAGE:
+				if (!take_keys(cursor, page, error))
+					return false;
+				break;
+			case VELT_CURSOR_WAIT:
+				return true;
+			case VELT_CURSOR_END:
+				velt_cursor_close(cursor->feeder);
+				cursor->feeder = NULL;
+				return true;
+			case VELT_CURSOR_FAILED:
+				return false;
+		}
+	}
+	return true;
+}
+
+/* The next slice of the filter as a chain. */
+static bool
+next_slice(VeltCursor *cursor, VeltError *error)
+{
+	size_t		left = cursor->spec.nkeys - cursor->next_key;
+	size_t		most = cursor->spec.resource->filter_max;
+	size_t		nkeys = left < most ? left : most;
+
+	if (nkeys == 0)
+		return true;
+	/* a filtered request's page holds all it can answer with */
+	if (!add_waiting(cursor, cursor->keys + cursor->next_key, nkeys,
+					 (int) nkeys, false, error))
+		return false;
+	cursor->next_key += nkeys;
+	return true;
+}
+
+/* Starts what the bounds allow. */
+static void
+pump(VeltCursor *cursor)
+{
+	VeltError	error;
+
+	while (cursor->failed_number == 0 &&
+		   cursor->nopen < cursor->spec.max_concurrency)
+	{
+		VeltChain  *chain;
+		bool		ok = refill(cursor, &error) &&
+			(cursor->nwaiting > 0 || next_slice(cursor, &error));
+
+		if (ok && cursor->nwaiting == 0)
+			return;
+		if (ok)
+		{
+			chain = TAILQ_FIRST(&cursor->waiting);
+			TAILQ_REMOVE(&cursor->waiting, chain, link);
+			cursor->nwaiting--;
+			ok = start_fetch(cursor, chain, &error);
+		}
+		if (!ok)
+			fail(cursor, cursor->nstarted + 1, &error);
+	}
+}
+
+/* ----------
+ * Handing up
+ * ----------
+ */
+
+/* The caller is done with its page. */
+static void
+take_back(VeltCursor *cursor)
+{
+	Fetch	   *fetch = cursor->held;
+
+	cursor->held = NULL;
+	if (fetch == NULL)
+		return;
+	if (fetch->chain != NULL && fetch->chain->more)
+		continue_chain(fetch);
+	retire(fetch);
+}
+
+/*
+ * Hands up a finished page.  From the second page of a chain on, the request
+ * for the next one leaves before this one's rows are looked at; the first
+ * page might be all that the caller wants.
+ */
+static VeltPage *
+hand_up(VeltCursor *cursor)
+{
+	Fetch	   *fetch = TAILQ_FIRST(&cursor->ready);
+
+	TAILQ_REMOVE(&cursor->ready, fetch, link);
+	cursor->nopen--;
+	cursor->held = fetch;
+	if (fetch->chain->more && fetch->chain->npages > 1)
+	{
+		VeltString	key = velt_page_key(fetch->page);
+
+		/* the page's key is the chain's own memory, which may go first */
+		if (key.length == 0)
+			continue_chain(fetch);
+	}
+	pump(cursor);
+	return fetch->page;
+}
+
+/*
+ * All is done.  If keys were not found, and the session has had no other
+ * answer yet, it may be the workspace that does not exist.
+ */
+static VeltCursorStatus
+finish(VeltCursor *cursor, VeltError *error)
+{
+	VeltCursorStatus status;
+	VeltPage   *page;
+
+	if (!cursor->not_found || *cursor->spec.workspace_known)
+		return VELT_CURSOR_END;
+	if (cursor->probe == NULL)
+		cursor->probe = open_nested(cursor, velt_workspace_resource, NULL, 0,
+									error);
+	if (cursor->probe == NULL)
+		return VELT_CURSOR_FAILED;
+	status = velt_cursor_next_page(cursor->probe, &page, error);
+	return status == VELT_CURSOR_PAGE ? VELT_CURSOR_END : status;
+}
+
+VeltCursorStatus
+velt_cursor_next_page(VeltCursor *cursor, VeltPage **page, VeltError *error)
+{
+	take_back(cursor);
+	pump(cursor);
+	if (!TAILQ_EMPTY(&cursor->ready))
+	{
+		*page = hand_up(cursor);
+		return VELT_CURSOR_PAGE;
+	}
+	if (!TAILQ_EMPTY(&cursor->in_flight))
+		return VELT_CURSOR_WAIT;
+	if (cursor->failed_number != 0)
+	{
+		*error = cursor->error;
+		return VELT_CURSOR_FAILED;
+	}
+	if (cursor->feeder != NULL)
+		return VELT_CURSOR_WAIT;
+	return finish(cursor, error);
+}

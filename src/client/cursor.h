@@ -1,0 +1,78 @@
+/*
+ * client/cursor.h
+ *		A stream of pages: paging, prefetch, fan-out and its bounds.
+ *
+ * A cursor asks for all rows of a resource, or for those with certain keys,
+ * in as many requests as that takes, and hands up pages as they finish.  It
+ * never waits: velt_cursor_next_page says so when there is something to wait
+ * for, and velt_transport_drive moves on.
+ *
+ * Knows nothing of PostgreSQL.
+ */
+#ifndef VELT_CLIENT_CURSOR_H
+#define VELT_CLIENT_CURSOR_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/error.h"
+#include "client/page.h"
+#include "client/resource.h"
+#include "client/transport.h"
+
+typedef struct VeltCursor VeltCursor;
+
+/* What scans cost: totals over all cursors that were given it. */
+typedef struct VeltScanStats
+{
+	int64_t		requests;
+	int64_t		retries;
+	int64_t		bytes_received;
+	int			in_flight;
+	int			max_in_flight;
+} VeltScanStats;
+
+/* All of it is borrowed, and must outlive the cursor, but for the keys. */
+typedef struct VeltCursorSpec
+{
+	const VeltResource *resource;
+	const char *const *pointers;	/* the values wanted of a row */
+	int			npointers;
+	bool		filtered;		/* only rows with these keys */
+	const VeltString *keys;		/* UTF-8, distinct, not empty; copied */
+	size_t		nkeys;
+	int			page_size;
+	int			max_concurrency;
+	int64_t		max_requests;	/* 0: no limit */
+	size_t		max_response_bytes;
+	bool	   *workspace_known;	/* set once the session had an answer */
+	VeltScanStats *stats;
+} VeltCursorSpec;
+
+typedef enum VeltCursorStatus
+{
+	VELT_CURSOR_PAGE,			/* here is one */
+	VELT_CURSOR_WAIT,			/* none yet */
+	VELT_CURSOR_END,			/* there is none left */
+	VELT_CURSOR_FAILED
+} VeltCursorStatus;
+
+/* Makes no request yet.  NULL on failure. */
+extern VeltCursor *velt_cursor_open(VeltTransport *transport,
+									const VeltCursorSpec *spec,
+									VeltError *error);
+
+/* Ends what is in flight. */
+extern void velt_cursor_close(VeltCursor *cursor);
+
+/*
+ * The next page, ready for velt_page_next_row.  It is the cursor's, and
+ * stands until the next call.  Requests that the bounds allow leave before
+ * this returns.
+ */
+extern VeltCursorStatus velt_cursor_next_page(VeltCursor *cursor,
+											  VeltPage **page,
+											  VeltError *error);
+
+#endif							/* VELT_CLIENT_CURSOR_H */

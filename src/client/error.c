@@ -1,0 +1,292 @@
+/*
+ * client/error.c
+ *		What went wrong: the tables of statuses, and remote text made safe.
+ *
+ * Knows neither curl nor PostgreSQL.
+ */
+#include "client/error.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+
+typedef struct StatusKind
+{
+	const char *status;
+	VeltErrorKind kind;
+} StatusKind;
+
+static const StatusKind status_kinds[] = {
+	{"UNAUTHENTICATED", VELT_ERROR_UNAUTHENTICATED},
+	{"PERMISSION_DENIED", VELT_ERROR_PERMISSION_DENIED},
+	{"NOT_FOUND", VELT_ERROR_NOT_FOUND},
+	{"INVALID_ARGUMENT", VELT_ERROR_INVALID_REQUEST},
+	{"FAILED_PRECONDITION", VELT_ERROR_INVALID_REQUEST},
+	{"OUT_OF_RANGE", VELT_ERROR_INVALID_REQUEST},
+	{"ALREADY_EXISTS", VELT_ERROR_INVALID_REQUEST},
+	{"UNIMPLEMENTED", VELT_ERROR_INVALID_REQUEST},
+	{"RESOURCE_EXHAUSTED", VELT_ERROR_EXHAUSTED},
+	{"INTERNAL", VELT_ERROR_UNAVAILABLE},
+	{"UNAVAILABLE", VELT_ERROR_UNAVAILABLE},
+	{"DEADLINE_EXCEEDED", VELT_ERROR_UNAVAILABLE},
+	{"ABORTED", VELT_ERROR_UNAVAILABLE},
+	{"UNKNOWN", VELT_ERROR_UNAVAILABLE},
+	{"CANCELLED", VELT_ERROR_UNAVAILABLE},
+	{"DATA_LOSS", VELT_ERROR_UNAVAILABLE},
+	{NULL, VELT_ERROR_NONE}
+};
+
+typedef struct HttpKind
+{
+	int			first;
+	int			last;
+	VeltErrorKind kind;
+} HttpKind;
+
+/* The first row that holds a status decides. */
+static const HttpKind http_kinds[] = {
+	{401, 401, VELT_ERROR_UNAUTHENTICATED},
+	{403, 403, VELT_ERROR_PERMISSION_DENIED},
+	{404, 404, VELT_ERROR_NOT_FOUND},
+	{410, 410, VELT_ERROR_NOT_FOUND},
+	{407, 407, VELT_ERROR_CONNECT},
+	{408, 408, VELT_ERROR_UNAVAILABLE},
+	{429, 429, VELT_ERROR_EXHAUSTED},
+	{400, 499, VELT_ERROR_INVALID_REQUEST},
+	{500, 599, VELT_ERROR_UNAVAILABLE},
+	{0, 0, VELT_ERROR_PROTOCOL}
+};
+
+bool
+velt_error_set(VeltError *error, VeltErrorKind kind, const char *format,...)
+{
+	va_list		args;
+
+	memset(error, 0, offsetof(VeltError, detail));
+	error->request_id[0] = '\0';
+	error->kind = kind;
+	va_start(args, format);
+	vsnprintf(error->detail, sizeof(error->detail), format, args);
+	va_end(args);
+	return false;
+}
+
+bool
+velt_error_out_of_memory(VeltError *error)
+{
+	return velt_error_set(error, VELT_ERROR_OUT_OF_MEMORY,
+						  "Memory for a request or its response could not be allocated.");
+}
+
+VeltErrorKind
+velt_error_kind_of_status(const char *status, size_t length)
+{
+	const StatusKind *row;
+
+	for (row = status_kinds; row->status != NULL; row++)
+	{
+		if (strlen(row->status) == length &&
+			memcmp(row->status, status, length) == 0)
+			break;
+	}
+	return row->kind;
+}
+
+VeltErrorKind
+velt_error_kind_of_http(int http_status)
+{
+	const HttpKind *row = http_kinds;
+
+	while (row->first != 0 &&
+		   (http_status < row->first || http_status > row->last))
+		row++;
+	return row->kind;
+}
+
+static int
+hex_digit(char c)
+{
+	if (c >= '0' && c <= '9')
+		return c - '0';
+	c |= 0x20;
+	return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+/* The value of "digits" hex digits at text, or -1. */
+static int
+hex_value(const char *text, const char *end, int digits)
+{
+	int			value = 0;
+
+	if (end - text < digits)
+		return -1;
+	while (digits-- > 0)
+	{
+		int			digit = hex_digit(*text++);
+
+		if (digit < 0)
+			return -1;
+		value = value * 16 + digit;
+	}
+	return value;
+}
+
+/*
+ * An escape within an escaped string doubles its backslashes: four levels of
+ * that, and no more, so that a reply full of backslashes costs no time.
+ */
+#define MAX_BACKSLASHES		16
+
+/*
+ * How many bytes at text spell the character c: as itself, percent-encoded,
+ * or as a JSON escape with one or more backslashes.  0 if they do not.
+ */
+static size_t
+spelled(const char *text, const char *end, char c)
+{
+	const char *at = text;
+
+	if (*at == c)
+		return 1;
+	if (*at == '%')
+		return hex_value(at + 1, end, 2) == (unsigned char) c ? 3 : 0;
+	while (at < end && *at == '\\' && at - text < MAX_BACKSLASHES)
+		at++;
+	if (at == text || at == end)
+		return 0;
+	if (*at == c)
+		return at + 1 - text;
+	if (*at == 'u' && hex_value(at + 1, end, 4) == (unsigned char) c)
+		return at + 5 - text;
+	return 0;
+}
+
+/* The length of the secret's spelling at text, or 0. */
+static size_t
+match_secret(const char *text, const char *end, const char *secret)
+{
+	const char *at = text;
+
+	if (secret == NULL || *secret == '\0')
+		return 0;
+	for (; *secret != '\0'; secret++)
+	{
+		size_t		length = at < end ? spelled(at, end, *secret) : 0;
+
+		if (length == 0)
+			return 0;
+		at += length;
+	}
+	return at - text;
+}
+
+static size_t
+match_credentials(const char *text, const char *end,
+				  const VeltCredentials *credentials, const char **name)
+{
+	size_t		length;
+
+	if (credentials == NULL)
+		return 0;
+	*name = "<auth_token>";
+	length = match_secret(text, end, credentials->auth_token);
+	if (length == 0)
+	{
+		*name = "<workspace_id>";
+		length = match_secret(text, end, credentials->workspace_id);
+	}
+	return length;
+}
+
+bool
+velt_error_has_credentials(const char *text, size_t length,
+						   const VeltCredentials *credentials)
+{
+	const char *end = text + length;
+	const char *name;
+
+	for (; text < end; text++)
+	{
+		if (match_credentials(text, end, credentials, &name) > 0)
+			return true;
+	}
+	return false;
+}
+
+/* The length of the valid UTF-8 character at text, or 0. */
+static size_t
+utf8_length(const unsigned char *text, const unsigned char *end)
+{
+	size_t		length = text[0] < 0x80 ? 1 : text[0] < 0xC2 ? 0 :
+		text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF5 ? 4 : 0;
+
+	if (length == 0 || (size_t) (end - text) < length)
+		return 0;
+	for (size_t i = 1; i < length; i++)
+	{
+		if ((text[i] & 0xC0) != 0x80)
+			return 0;
+	}
+	if ((text[0] == 0xE0 && text[1] < 0xA0) ||
+		(text[0] == 0xED && text[1] > 0x9F) ||
+		(text[0] == 0xF0 && text[1] < 0x90) ||
+		(text[0] == 0xF4 && text[1] > 0x8F))
+		return 0;
+	return length;
+}
+
+/*
+ * One character of remote text as it may be shown, in piece; returns how many
+ * bytes of text it stands for.
+ */
+static size_t
+clean_character(const char *text, const char *end, char piece[8],
+				size_t *piece_length)
+{
+	size_t		length = utf8_length((const unsigned char *) text,
+									 (const unsigned char *) end);
+
+	/* C0, DEL and (in two bytes) C1 controls could steer a terminal */
+	if (length == 0 || (length == 1 && iscntrl((unsigned char) *text)) ||
+		(length == 2 && (unsigned char) text[0] == 0xC2 &&
+		 (unsigned char) text[1] < 0xA0))
+	{
+		*piece_length = snprintf(piece, 8, "\\x%02x", (unsigned char) *text);
+		return 1;
+	}
+	memcpy(piece, text, length);
+	*piece_length = length;
+	return length;
+}
+
+void
+velt_error_clean_text(char *out, size_t size, const char *text, size_t length,
+					  const VeltCredentials *credentials)
+{
+	const char *end = text + length;
+	size_t		used = 0;
+
+	while (text < end)
+	{
+		char		piece[8];
+		const char *shown = piece;
+		size_t		shown_length;
+		size_t		taken = match_credentials(text, end, credentials, &shown);
+
+		if (taken > 0)
+			shown_length = strlen(shown);
+		else
+		{
+			shown = piece;
+			taken = clean_character(text, end, piece, &shown_length);
+		}
+		if (used + shown_length >= size)
+			break;
+		memcpy(out + used, shown, shown_length);
+		used += shown_length;
+		text += taken;
+	}
+	out[used] = '\0';
+}

@@ -1,0 +1,513 @@
+/*
+ * client/page.c
+ *		One response: its rows, and the token of the next page or the error
+ *		the API replied.
+ */
+#include "client/page.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* What of a response is looked at, whatever the resource. */
+enum
+{
+	ERROR,
+	ERROR_STATUS,
+	ERROR_MESSAGE,
+	ERROR_DETAILS,
+	RESULT_STATUS,
+	NEXT_PAGE_TOKEN,
+	ROWS,
+	ECHO,
+	ENVELOPE_POINTERS
+};
+
+static const char *const envelope_pointers[ENVELOPE_POINTERS] = {
+	[ERROR] = "/error",
+	[ERROR_STATUS] = "/error/status",
+	[ERROR_MESSAGE] = "/error/message",
+	[ERROR_DETAILS] = "/error/details",
+	[RESULT_STATUS] = "/result/status",
+	[NEXT_PAGE_TOKEN] = "/result/nextPageToken",
+	/* ROWS and ECHO are the resource's */
+};
+
+/* Documented statuses have at most 19 characters. */
+#define STATUS_BYTES	64
+
+/* A page that held a large response gives its memory back. */
+#define KEPT_BYTES		((size_t) 256 * 1024)
+
+struct VeltLayout
+{
+	const VeltResource *resource;
+	const VeltCredentials *credentials;
+	size_t		max_bytes;
+	VeltJsonPointer *envelope[ENVELOPE_POINTERS];
+	int			nenvelope;		/* without ECHO where there is none */
+	VeltJsonPointer *row_key;	/* NULL: the key asked for */
+	int			nvalues;
+	VeltJsonPointer *values[];
+};
+
+struct VeltPage
+{
+	const VeltLayout *layout;
+	VeltString	key;
+	VeltBuffer	body;
+	VeltBuffer	scratch;		/* a decoded string */
+	VeltJsonSpan envelope[ENVELOPE_POINTERS];
+	size_t		next_row;		/* where the search for it begins */
+	VeltJsonSpan row;
+	VeltJsonScanner scanner;
+	VeltJsonSpan values[];
+};
+
+/* ----------
+ * Layout
+ * ----------
+ */
+
+void
+velt_layout_free(VeltLayout *layout)
+{
+	if (layout == NULL)
+		return;
+	for (int i = 0; i < ENVELOPE_POINTERS; i++)
+		free(layout->envelope[i]);
+	for (int i = 0; i < layout->nvalues; i++)
+		free(layout->values[i]);
+	free(layout->row_key);
+	free(layout);
+}
+
+static bool
+parse_envelope(VeltLayout *layout, VeltError *error)
+{
+	const VeltResource *resource = layout->resource;
+
+	layout->nenvelope = resource->echo_pointer ? ENVELOPE_POINTERS : ECHO;
+	for (int i = 0; i < layout->nenvelope; i++)
+	{
+		const char *pointer = i == ROWS ? resource->rows_pointer :
+			i == ECHO ? resource->echo_pointer : envelope_pointers[i];
+
+		layout->envelope[i] = velt_json_pointer_parse(pointer, error);
+		if (layout->envelope[i] == NULL)
+			return false;
+	}
+	return true;
+}
+
+static bool
+parse_row_key(VeltLayout *layout, VeltError *error)
+{
+	const VeltColumn *column = velt_resource_column(layout->resource,
+													layout->resource->key_column);
+
+	if (column->source != VELT_FROM_ROW)
+		return true;
+	layout->row_key = velt_json_pointer_parse(column->pointer, error);
+	return layout->row_key != NULL;
+}
+
+VeltLayout *
+velt_layout_create(const VeltResource *resource, const char *const *pointers,
+				   int npointers, const VeltCredentials *credentials,
+				   size_t max_bytes, VeltError *error)
+{
+	VeltLayout *layout = calloc(1, offsetof(VeltLayout, values) +
+								npointers * sizeof(VeltJsonPointer *));
+
+	if (layout == NULL)
+	{
+		velt_error_out_of_memory(error);
+		return NULL;
+	}
+	layout->resource = resource;
+	layout->credentials = credentials;
+	layout->max_bytes = max_bytes;
+	if (!parse_envelope(layout, error) || !parse_row_key(layout, error))
+	{
+		velt_layout_free(layout);
+		return NULL;
+	}
+	for (int i = 0; i < npointers; i++)
+	{
+		layout->values[i] = velt_json_pointer_parse(pointers[i], error);
+		if (layout->values[i] == NULL)
+		{
+			velt_layout_free(layout);
+			return NULL;
+		}
+		layout->nvalues = i + 1;
+	}
+	return layout;
+}
+
+/* ----------
+ * Arrival
+ * ----------
+ */
+
+VeltPage *
+velt_page_create(const VeltLayout *layout, VeltError *error)
+{
+	VeltPage   *page = malloc(offsetof(VeltPage, values) +
+							  layout->nvalues * sizeof(VeltJsonSpan));
+
+	if (page == NULL)
+	{
+		velt_error_out_of_memory(error);
+		return NULL;
+	}
+	page->layout = layout;
+	memset(&page->body, 0, sizeof(page->body));
+	memset(&page->scratch, 0, sizeof(page->scratch));
+	velt_page_begin(page, (VeltString) {NULL, 0});
+	return page;
+}
+
+void
+velt_page_free(VeltPage *page)
+{
+	if (page == NULL)
+		return;
+	velt_buffer_free(&page->body);
+	velt_buffer_free(&page->scratch);
+	free(page);
+}
+
+void
+velt_page_begin(VeltPage *page, VeltString key)
+{
+	page->key = key;
+	velt_buffer_reset(&page->body, KEPT_BYTES);
+	velt_buffer_reset(&page->scratch, KEPT_BYTES);
+	memset(page->envelope, 0, sizeof(page->envelope));
+	page->next_row = 0;
+	page->row.kind = VELT_JSON_MISSING;
+	velt_json_begin(&page->scanner,
+					(const VeltJsonPointer *const *) page->layout->envelope,
+					page->envelope, page->layout->nenvelope, 0, false);
+}
+
+static bool
+http_success(int http_status)
+{
+	return http_status >= 200 && http_status <= 299;
+}
+
+/* An HTTP status that says by itself that this is no answer. */
+static bool
+http_error(int http_status, VeltError *error)
+{
+	if (http_status >= 300 && http_status <= 399)
+		velt_error_set(error, velt_error_kind_of_http(http_status),
+					   "The server replied HTTP %d; redirects are not followed.",
+					   http_status);
+	else
+		velt_error_set(error, velt_error_kind_of_http(http_status),
+					   "The server replied HTTP %d and no error of the API.",
+					   http_status);
+	error->http_status = http_status;
+	return false;
+}
+
+bool
+velt_page_receive(VeltPage *page, int http_status, const char *bytes,
+				  size_t length, VeltError *error)
+{
+	if (length > page->layout->max_bytes - page->body.length)
+		return velt_error_set(error, VELT_ERROR_RESPONSE_SIZE,
+							  "The response is longer than %zu bytes.",
+							  page->layout->max_bytes);
+	if (!velt_buffer_append(&page->body, bytes, length))
+		return velt_error_out_of_memory(error);
+	if (velt_json_scan(&page->scanner, page->body.data, page->body.length,
+					   error))
+		return true;
+	/* what a proxy or a web server says of its troubles is seldom JSON */
+	if (!http_success(http_status))
+		http_error(http_status, error);
+	return false;
+}
+
+/* ----------
+ * The whole response
+ * ----------
+ */
+
+VeltString
+velt_page_text(const VeltPage *page, VeltJsonSpan span)
+{
+	return (VeltString) {page->body.data + span.start, span.end - span.start};
+}
+
+bool
+velt_page_string(VeltPage *page, VeltJsonSpan span, VeltString *string,
+				 VeltError *error)
+{
+	if (!span.escaped)
+	{
+		string->bytes = page->body.data + span.start + 1;
+		string->length = span.end - span.start - 2;
+		return true;
+	}
+	velt_buffer_reset(&page->scratch, KEPT_BYTES);
+	if (!velt_json_decode_string(page->body.data, span, &page->scratch,
+								 &string->length, error))
+		return false;
+	string->bytes = page->scratch.data;
+	return true;
+}
+
+static bool
+wrong_shape(const char *what, VeltError *error)
+{
+	return velt_error_set(error, VELT_ERROR_PROTOCOL,
+						  "The response is not of the documented shape: %s.",
+						  what);
+}
+
+/* Remote text of one member, made safe; "" if it is no string. */
+static void
+clean_member(VeltPage *page, VeltJsonSpan span, char *out, size_t size)
+{
+	VeltString	string;
+	VeltError	ignored;
+
+	out[0] = '\0';
+	if (span.kind == VELT_JSON_STRING &&
+		velt_page_string(page, span, &string, &ignored))
+		velt_error_clean_text(out, size, string.bytes, string.length,
+							  page->layout->credentials);
+}
+
+/* The API's own error decides, the HTTP status only if it is an unknown one. */
+static bool
+api_error(VeltPage *page, int http_status, VeltError *error)
+{
+	VeltString	code;
+	VeltErrorKind kind = VELT_ERROR_NONE;
+	char		status[STATUS_BYTES];
+	char		message[VELT_REMOTE_TEXT_BYTES + 1];
+
+	if (!velt_page_string(page, page->envelope[ERROR_STATUS], &code, error))
+		return false;
+	kind = velt_error_kind_of_status(code.bytes, code.length);
+	if (kind == VELT_ERROR_NONE)
+		kind = velt_error_kind_of_http(http_status);
+	clean_member(page, page->envelope[ERROR_STATUS], status, sizeof(status));
+	clean_member(page, page->envelope[ERROR_MESSAGE], message,
+				 sizeof(message));
+	if (message[0] != '\0')
+		velt_error_set(error, kind, "The API replied %s (HTTP %d): %s",
+					   status, http_status, message);
+	else
+		velt_error_set(error, kind, "The API replied %s (HTTP %d).",
+					   status, http_status);
+	error->http_status = http_status;
+	error->enveloped = true;
+	error->permanent = page->envelope[ERROR_DETAILS].kind > VELT_JSON_NULL;
+	return false;
+}
+
+/* An answer about another key would put rows where they do not belong. */
+static bool
+check_echo(VeltPage *page, VeltError *error)
+{
+	VeltJsonSpan span = page->envelope[ECHO];
+	VeltString	echo;
+
+	if (span.kind <= VELT_JSON_NULL)
+		return true;
+	if (span.kind != VELT_JSON_STRING)
+		return wrong_shape("the key it is about is no string", error);
+	if (!velt_page_string(page, span, &echo, error))
+		return false;
+	if (echo.length == page->key.length &&
+		memcmp(echo.bytes, page->key.bytes, echo.length) == 0)
+		return true;
+	return velt_error_set(error, VELT_ERROR_PROTOCOL,
+						  "The response is about another key than the one asked for.");
+}
+
+static bool
+check_result(VeltPage *page, VeltError *error)
+{
+	VeltJsonKind rows = page->envelope[ROWS].kind;
+	VeltJsonKind token = page->envelope[NEXT_PAGE_TOKEN].kind;
+	VeltString	status;
+
+	if (page->envelope[RESULT_STATUS].kind != VELT_JSON_STRING)
+		return wrong_shape("it has neither a result with a status nor an error",
+						   error);
+	if (!velt_page_string(page, page->envelope[RESULT_STATUS], &status, error))
+		return false;
+	if (status.length != strlen("success") ||
+		memcmp(status.bytes, "success", status.length) != 0)
+		return wrong_shape("the status of its result is not \"success\"",
+						   error);
+	if (page->layout->resource->rows == VELT_ONE_OBJECT ?
+		rows != VELT_JSON_OBJECT : rows != VELT_JSON_ARRAY)
+		return wrong_shape("its data is missing or of another type", error);
+	if (token > VELT_JSON_NULL && token != VELT_JSON_STRING)
+		return wrong_shape("its page token is no string", error);
+	if (page->layout->resource->echo_pointer && !check_echo(page, error))
+		return false;
+
+	/* rows are searched behind the bracket, or where the only one stands */
+	page->next_row = page->envelope[ROWS].start +
+		(rows == VELT_JSON_ARRAY ? 1 : 0);
+	return true;
+}
+
+bool
+velt_page_finish(VeltPage *page, int http_status, VeltError *error)
+{
+	bool		whole = velt_json_finish(&page->scanner, error);
+
+	if (whole && page->envelope[ERROR_STATUS].kind == VELT_JSON_STRING)
+		return api_error(page, http_status, error);
+	if (!http_success(http_status))
+		return http_error(http_status, error);
+	if (whole && page->envelope[ERROR].kind > VELT_JSON_NULL)
+		return wrong_shape("its error has no status", error);
+	return whole && check_result(page, error);
+}
+
+bool
+velt_page_next_token(const VeltPage *page, VeltBuffer *token,
+					 VeltError *error)
+{
+	VeltJsonSpan span = page->envelope[NEXT_PAGE_TOKEN];
+	size_t		length;
+
+	token->length = 0;
+	if (!page->layout->resource->paged || span.kind != VELT_JSON_STRING)
+		return true;
+	return velt_json_decode_string(page->body.data, span, token, &length,
+								   error);
+}
+
+/* ----------
+ * Rows
+ * ----------
+ */
+
+/* Skips the space and the comma before an element; false at the array's end. */
+static bool
+find_element(const VeltPage *page, size_t *at)
+{
+	const char *text = page->body.data;
+
+	while (strchr(" \t\r\n,", text[*at]) != NULL)
+		(*at)++;
+	return text[*at] != ']';
+}
+
+bool
+velt_page_is_empty(const VeltPage *page)
+{
+	size_t		at = page->next_row;
+
+	return page->layout->resource->rows == VELT_ARRAY_OF_OBJECTS &&
+		!find_element(page, &at);
+}
+
+/* Finds "npointers" values of the value that starts at byte "start". */
+static bool
+locate(VeltPage *page, size_t start, const VeltJsonPointer *const *pointers,
+	   VeltJsonSpan *spans, int npointers, size_t *end, VeltError *error)
+{
+	velt_json_begin(&page->scanner, pointers, spans, npointers, start, true);
+	if (!velt_json_scan(&page->scanner, page->body.data, page->body.length,
+						error))
+		return false;
+	*end = page->scanner.offset;
+	return true;
+}
+
+bool
+velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
+{
+	const VeltLayout *layout = page->layout;
+	const VeltJsonPointer *const *pointers =
+		(const VeltJsonPointer *const *) layout->values;
+	size_t		start = page->next_row;
+	int			first = 0;
+
+	*found = layout->resource->rows == VELT_ONE_OBJECT ?
+		start != 0 : find_element(page, &start);
+	if (!*found)
+		return true;
+	if (page->body.data[start] != '{')
+		return wrong_shape("an element of its data is no object", error);
+
+	/* a scan finds so many values at a time, and skips the row if none */
+	do
+	{
+		int			n = layout->nvalues - first;
+
+		if (n > VELT_JSON_MAX_POINTERS)
+			n = VELT_JSON_MAX_POINTERS;
+		if (!locate(page, start, pointers + first, page->values + first, n,
+					&page->row.end, error))
+			return false;
+		first += n;
+	} while (first < layout->nvalues);
+
+	page->row.kind = VELT_JSON_OBJECT;
+	page->row.start = start;
+	page->next_row = layout->resource->rows == VELT_ONE_OBJECT ?
+		0 : page->row.end;
+	return true;
+}
+
+VeltJsonSpan
+velt_page_value(const VeltPage *page, int i)
+{
+	return page->values[i];
+}
+
+bool
+velt_page_next_element(VeltPage *page, VeltJsonSpan array,
+					   VeltJsonSpan *element, VeltError *error)
+{
+	static const VeltJsonPointer whole = {0};
+	const VeltJsonPointer *pointers[] = {&whole};
+	size_t		start = element->kind == VELT_JSON_MISSING ?
+		array.start + 1 : element->end;
+
+	if (!find_element(page, &start))
+	{
+		element->kind = VELT_JSON_MISSING;
+		return true;
+	}
+	return locate(page, start, pointers, element, 1, &start, error);
+}
+
+VeltString
+velt_page_key(const VeltPage *page)
+{
+	return page->key;
+}
+
+VeltString
+velt_page_row_key(VeltPage *page)
+{
+	const VeltJsonPointer *pointers[] = {page->layout->row_key};
+	VeltString	key = {NULL, 0};
+	VeltJsonSpan span;
+	VeltError	ignored;
+	size_t		end;
+
+	if (page->layout->row_key == NULL)
+		return page->key;
+	if (page->row.kind == VELT_JSON_OBJECT &&
+		locate(page, page->row.start, pointers, &span, 1, &end, &ignored) &&
+		span.kind == VELT_JSON_STRING)
+		(void) velt_page_string(page, span, &key, &ignored);
+	return key;
+}

@@ -1,0 +1,95 @@
+/*
+ * client/page.h
+ *		One response: its rows, and the token of the next page or the error
+ *		the API replied.
+ *
+ * A page keeps the response's bytes; values are found in them row by row, and
+ * only those that were asked for.  It knows nothing of how it was fetched.
+ */
+#ifndef VELT_CLIENT_PAGE_H
+#define VELT_CLIENT_PAGE_H
+
+#include "client/error.h"
+#include "client/json.h"
+#include "client/request.h"
+#include "client/resource.h"
+
+/* How to read the responses of one scan. */
+typedef struct VeltLayout VeltLayout;
+
+typedef struct VeltPage VeltPage;
+
+/*
+ * pointers name the row's values that are wanted, in the order in which
+ * velt_page_value counts them.  credentials are borrowed; max_bytes bounds one
+ * response.  free with velt_layout_free.
+ */
+extern VeltLayout *velt_layout_create(const VeltResource *resource,
+									  const char *const *pointers,
+									  int npointers,
+									  const VeltCredentials *credentials,
+									  size_t max_bytes, VeltError *error);
+extern void velt_layout_free(VeltLayout *layout);
+
+/* The layout is borrowed, and must outlive the page. */
+extern VeltPage *velt_page_create(const VeltLayout *layout, VeltError *error);
+extern void velt_page_free(VeltPage *page);
+
+/*
+ * Makes the page ready for a response to a request for the key (length 0:
+ * none), whose bytes are borrowed.  Small allocations are kept.
+ */
+extern void velt_page_begin(VeltPage *page, VeltString key);
+
+/* Takes the next bytes of the response; false if it need not go on. */
+extern bool velt_page_receive(VeltPage *page, int http_status,
+							  const char *bytes, size_t length,
+							  VeltError *error);
+
+/* All bytes are there: whether they are an answer, and not an error. */
+extern bool velt_page_finish(VeltPage *page, int http_status,
+							 VeltError *error);
+
+/*
+ * Appends the next page's token to the buffer, which is reset first; its
+ * length is 0 behind the last page.
+ */
+extern bool velt_page_next_token(const VeltPage *page, VeltBuffer *token,
+								 VeltError *error);
+
+/* Whether the page has no row. */
+extern bool velt_page_is_empty(const VeltPage *page);
+
+/* Steps to the next row; *found is false behind the last one. */
+extern bool velt_page_next_row(VeltPage *page, bool *found, VeltError *error);
+
+/* Where in the response value "i" of the current row stands. */
+extern VeltJsonSpan velt_page_value(const VeltPage *page, int i);
+
+/* The JSON text of a value, as it came. */
+extern VeltString velt_page_text(const VeltPage *page, VeltJsonSpan span);
+
+/*
+ * The characters of a string value.  They stand until the next call for this
+ * page, and may include NULs.
+ */
+extern bool velt_page_string(VeltPage *page, VeltJsonSpan span,
+							 VeltString *string, VeltError *error);
+
+/*
+ * Steps through the elements of an array value: *element starts as
+ * VELT_JSON_MISSING, and is that again behind the last one.
+ */
+extern bool velt_page_next_element(VeltPage *page, VeltJsonSpan array,
+								   VeltJsonSpan *element, VeltError *error);
+
+/* The key that was asked for; length 0 if none was. */
+extern VeltString velt_page_key(const VeltPage *page);
+
+/*
+ * What names the current row in a message: the key asked for, or the value
+ * of the resource's key column.  Length 0 if it has none.
+ */
+extern VeltString velt_page_row_key(VeltPage *page);
+
+#endif							/* VELT_CLIENT_PAGE_H */

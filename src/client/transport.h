@@ -1,0 +1,118 @@
+/*
+ * client/transport.h
+ *		Bodies out, bytes back: the connections of one session.
+ *
+ * A transfer is one exchange with the API: queued until there is room, then
+ * attempted.  Nothing in here blocks: what is to be waited for stands behind
+ * one descriptor, and velt_transport_drive does what can be done now.
+ *
+ * Knows neither JSON nor resources nor page tokens.
+ */
+#ifndef VELT_CLIENT_TRANSPORT_H
+#define VELT_CLIENT_TRANSPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "client/error.h"
+
+typedef struct VeltTransport VeltTransport;
+typedef struct VeltTransfer VeltTransfer;
+
+/* All strings are copied; those that may be NULL say so. */
+typedef struct VeltTransportConfig
+{
+	const char *base_url;		/* velt_url_check has found it valid */
+	bool		loopback_only;	/* no header goes to another peer */
+	VeltCredentials credentials;
+	const char *auth_header;	/* NULL: both documented names */
+	const char *user_agent;
+	const char *proxy;			/* NULL: none */
+	const char *ca_file;		/* NULL: the system's */
+	const char *cert_file;		/* NULL: no client certificate */
+	const char *key_file;		/* NULL: in cert_file */
+	int			connect_timeout_ms;
+	int			request_timeout_ms;
+	int			max_concurrency;
+} VeltTransportConfig;
+
+/* How a transfer ended. */
+typedef struct VeltOutcome
+{
+	const VeltError *error;		/* NULL: well */
+	int64_t		bytes_received; /* body bytes before decompression */
+} VeltOutcome;
+
+/*
+ * The owner of a transfer, as the transport knows it.  None of these may
+ * raise a PostgreSQL error; "begin" and "receive" are called from within
+ * libcurl and may not call the transport.
+ */
+typedef struct VeltSink
+{
+	/* An attempt begins: what came of an earlier one is void. */
+	void		(*begin) (void *owner);
+
+	/* The next bytes of the body; false with *error ends the transfer. */
+	bool		(*receive) (void *owner, int http_status, const char *bytes,
+							size_t length, VeltError *error);
+
+	/* The response is there: whether it is an answer. */
+	bool		(*check) (void *owner, int http_status, VeltError *error);
+
+	/* The transfer has ended and is gone. */
+	void		(*done) (void *owner, const VeltOutcome *outcome);
+} VeltSink;
+
+/* What the transport as a whole is waiting for; the least advanced first. */
+typedef enum VeltPhase
+{
+	VELT_PHASE_IDLE,
+	VELT_PHASE_CONNECT,			/* look-up, TCP, TLS */
+	VELT_PHASE_REQUEST,			/* until the first byte of the response */
+	VELT_PHASE_RESPONSE
+} VeltPhase;
+
+typedef struct VeltTransportStats
+{
+	int64_t		requests;
+	int64_t		bytes_received;
+	int			open_connections;
+} VeltTransportStats;
+
+extern VeltTransport *velt_transport_create(const VeltTransportConfig *config,
+											VeltError *error);
+
+/* Ends transfers that are left without telling their owners. */
+extern void velt_transport_destroy(VeltTransport *transport);
+
+/*
+ * Queues a POST of the body (malloc'd; taken over, also on failure) to a path
+ * below the base URL.  NULL on failure.  The transfer is the transport's; the
+ * owner may cancel it until it is done.
+ */
+extern VeltTransfer *velt_transport_submit(VeltTransport *transport,
+										   const char *path, char *body,
+										   const VeltSink *sink, void *owner,
+										   VeltError *error);
+
+/* Ends a transfer at once; its owner hears nothing more of it. */
+extern void velt_transfer_cancel(VeltTransfer *transfer);
+
+/* Does what can be done without waiting. */
+extern bool velt_transport_drive(VeltTransport *transport, VeltError *error);
+
+/* Readable when velt_transport_drive has something to do. */
+extern int	velt_transport_fd(const VeltTransport *transport);
+
+extern VeltPhase velt_transport_phase(const VeltTransport *transport);
+extern VeltTransportStats velt_transport_stats(const VeltTransport *transport);
+
+/* The transport's own copy. */
+extern const VeltCredentials *velt_transport_credentials(const VeltTransport *transport);
+
+/* "libcurl/8.1 ..." for velt_fdw_version(). */
+extern const char *velt_transport_library(void);
+
+#endif							/* VELT_CLIENT_TRANSPORT_H */
