@@ -1,0 +1,39 @@
+/*
+ * foreign/column.h
+ *		Which value of a resource each column of a foreign table shows.
+ */
+#ifndef VELT_FOREIGN_COLUMN_H
+#define VELT_FOREIGN_COLUMN_H
+
+#include "postgres.h"
+
+#include "client/resource.h"
+#include "foreign/option.h"
+#include "utils/rel.h"
+
+typedef struct VeltTableColumn
+{
+	VeltColumnSource source;
+	char	   *pointer;		/* for VELT_FROM_ROW; NULL: column dropped */
+	bool		secret;
+	bool		is_filter;		/* shows the resource's filter column */
+} VeltTableColumn;
+
+typedef struct VeltTable
+{
+	const VeltResource *resource;
+	int			ncolumns;		/* attribute n is columns[n - 1] */
+	VeltTableColumn columns[FLEXIBLE_ARRAY_MEMBER];
+} VeltTable;
+
+/*
+ * Reads the options of an open foreign table's columns; palloc'd.  A column
+ * that matches nothing of the resource is an error.
+ */
+extern VeltTable *velt_table_describe(Relation relation,
+									  const VeltResource *resource);
+
+/* The settings of a foreign table: its own over its server's. */
+extern void velt_table_settings(Oid relid, VeltSettings *settings);
+
+#endif							/* VELT_FOREIGN_COLUMN_H */

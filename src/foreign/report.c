@@ -1,0 +1,107 @@
+/*
+ * foreign/report.c
+ *		Errors of the client, as PostgreSQL reports them: by table.
+ *
+ * Knows neither who failed nor why.
+ */
+#include "postgres.h"
+
+#include "foreign/report.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+
+typedef struct KindReport
+{
+	int			sqlstate;
+	const char *hint;			/* the next step, where there is one */
+} KindReport;
+
+static const KindReport reports[VELT_ERROR_KINDS] = {
+	[VELT_ERROR_NONE] = {ERRCODE_INTERNAL_ERROR, NULL},
+	[VELT_ERROR_UNAUTHENTICATED] = {
+		ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
+		"Check the options workspace_id and auth_token of the user mapping."
+	},
+	[VELT_ERROR_PERMISSION_DENIED] = {
+		ERRCODE_INSUFFICIENT_PRIVILEGE,
+		"Check the options workspace_id and auth_token of the user mapping; it needs the workspace's auth token, not that of an API key."
+	},
+	[VELT_ERROR_NOT_FOUND] = {
+		ERRCODE_UNDEFINED_OBJECT,
+		"Check option workspace_id of the user mapping and api_url of the server."
+	},
+	[VELT_ERROR_INVALID_REQUEST] = {ERRCODE_INVALID_PARAMETER_VALUE, NULL},
+	[VELT_ERROR_EXHAUSTED] = {
+		ERRCODE_INSUFFICIENT_RESOURCES,
+		"Try again later, or set the server's max_requests_per_minute."
+	},
+	[VELT_ERROR_CONNECT] = {
+		ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+		"Check the options api_url and proxy of the server, and that this machine reaches that address."
+	},
+	[VELT_ERROR_CERTIFICATE] = {
+		ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
+		"For a private certificate authority set the server's sslrootcert; the system's authorities come with the package ca-certificates."
+	},
+	[VELT_ERROR_UNAVAILABLE] = {ERRCODE_CONNECTION_FAILURE, NULL},
+	[VELT_ERROR_PROTOCOL] = {
+		ERRCODE_PROTOCOL_VIOLATION,
+		"Check that option api_url of the server is the address of the Velt API."
+	},
+	[VELT_ERROR_UNTRANSLATABLE] = {ERRCODE_UNTRANSLATABLE_CHARACTER, NULL},
+	[VELT_ERROR_RESPONSE_SIZE] = {
+		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+		"A larger max_response_size of the server or a smaller page_size may help."
+	},
+	[VELT_ERROR_NESTING] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL},
+	[VELT_ERROR_MAX_REQUESTS] = {
+		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
+		"Restrict the query, or raise max_requests of the table or the server."
+	},
+	[VELT_ERROR_EMPTY_PAGES] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL},
+	[VELT_ERROR_OUT_OF_MEMORY] = {ERRCODE_FDW_OUT_OF_MEMORY, NULL},
+	[VELT_ERROR_SYSTEM] = {ERRCODE_SYSTEM_ERROR, NULL},
+	[VELT_ERROR_INVALID_VALUE] = {ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, NULL},
+};
+
+int
+velt_report_sqlstate(VeltErrorKind kind)
+{
+	return reports[kind].sqlstate;
+}
+
+char *
+velt_report_detail(const VeltError *error)
+{
+	StringInfoData detail;
+
+	initStringInfo(&detail);
+	appendStringInfoString(&detail, error->detail);
+	if (error->request_id[0] != '\0')
+		appendStringInfo(&detail, " Request id: %s.", error->request_id);
+
+	/* an error while reporting an error helps nobody: "?" where it differs */
+	for (char *at = detail.data; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
+	{
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	}
+	return detail.data;
+}
+
+void
+velt_report_fetch(const VeltError *error, const char *resource,
+				  const char *server)
+{
+	const KindReport *report = &reports[error->kind];
+
+	ereport(ERROR,
+			(errcode(report->sqlstate),
+			 resource ?
+			 errmsg("could not fetch \"%s\" from foreign server \"%s\"",
+					resource, server) :
+			 errmsg("could not use foreign server \"%s\"", server),
+			 errdetail_internal("%s", velt_report_detail(error)),
+			 report->hint ? errhint("%s", report->hint) : 0));
+	pg_unreachable();
+}

@@ -1,0 +1,22 @@
+/*
+ * foreign/report.h
+ *		Errors of the client, as PostgreSQL reports them.
+ */
+#ifndef VELT_FOREIGN_REPORT_H
+#define VELT_FOREIGN_REPORT_H
+
+#include "postgres.h"
+
+#include "client/error.h"
+
+/* A fetch of the resource (NULL: the server as such) failed. */
+extern void velt_report_fetch(const VeltError *error, const char *resource,
+							  const char *server) pg_attribute_noreturn();
+
+/* The error's SQLSTATE as ereport takes it. */
+extern int	velt_report_sqlstate(VeltErrorKind kind);
+
+/* Its detail, in the database's encoding. */
+extern char *velt_report_detail(const VeltError *error);
+
+#endif							/* VELT_FOREIGN_REPORT_H */

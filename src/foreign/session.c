@@ -1,0 +1,414 @@
+/*
+ * foreign/session.c
+ *		The cached client of a user mapping, and the one place that waits.
+ *
+ * Sessions are kept by user mapping, as postgres_fdw keeps connections.  When
+ * options may have changed they are compared at the next use, and a session
+ * that was made from others is replaced; it ends with the last scan that has
+ * it.  Invalidation callbacks only mark.
+ */
+#include "postgres.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_foreign_server.h"
+#include "catalog/pg_user_mapping.h"
+#include "foreign/foreign.h"
+#include "foreign/option.h"
+#include "foreign/report.h"
+#include "foreign/session.h"
+#include "foreign/token_file.h"
+#include "miscadmin.h"
+#include "pg_compat.h"
+#include "pgstat.h"
+#include "storage/fd.h"
+#include "storage/latch.h"
+#include "utils/acl.h"
+#include "utils/hsearch.h"
+#include "utils/inval.h"
+#include "utils/memutils.h"
+#include "utils/syscache.h"
+#include "velt_fdw.h"
+
+/* The epoll set and the timer; sockets come and go. */
+#define TRANSPORT_DESCRIPTORS	2
+
+struct VeltSession
+{
+	MemoryContext context;		/* has the session and all it palloc'd */
+	VeltTransport *transport;
+	WaitEventSet *events;
+	char	   *server_name;
+	int			max_concurrency;
+	bool		keep;			/* option keep_connections */
+	bool		workspace_known;
+	int			nscans;			/* that hold it */
+	int			ndescriptors;	/* reported to fd.c */
+
+	/* what it was made from */
+	Oid			serverid;
+	List	   *server_options;
+	List	   *mapping_options;
+	char	   *auth_token;
+};
+
+typedef struct SessionEntry
+{
+	Oid			umid;			/* key: OID of the user mapping */
+	uint32		server_hash;
+	uint32		mapping_hash;
+	bool		verified;		/* options have not changed since */
+	VeltSession *session;		/* NULL: none */
+} SessionEntry;
+
+/* Replaced or dropped ones live on outside, as long as scans hold them. */
+static HTAB *sessions = NULL;
+
+/* Counts invalidations, so that none is lost while options are being read. */
+static uint64 invalidations = 0;
+
+/* ----------
+ * The end of a session
+ * ----------
+ */
+
+static void
+forget_descriptors(VeltSession *session, int keep)
+{
+	while (session->ndescriptors > keep)
+	{
+		ReleaseExternalFD();
+		session->ndescriptors--;
+	}
+}
+
+static void
+destroy_session(VeltSession *session)
+{
+	if (session->events)
+		FreeWaitEventSet(session->events);
+	velt_transport_destroy(session->transport);
+	forget_descriptors(session, 0);
+	MemoryContextDelete(session->context);
+}
+
+/* Takes the session out of the cache; it ends now, or with its last scan. */
+static void
+detach_session(SessionEntry *entry)
+{
+	VeltSession *session = entry->session;
+
+	entry->session = NULL;
+	if (session && session->nscans == 0)
+		destroy_session(session);
+}
+
+static bool
+is_cached(const VeltSession *session)
+{
+	HASH_SEQ_STATUS status;
+	SessionEntry *entry;
+	bool		found = false;
+
+	hash_seq_init(&status, sessions);
+	while ((entry = hash_seq_search(&status)) != NULL)
+		found = found || entry->session == session;
+	return found;
+}
+
+void
+velt_session_release(VeltSession *session)
+{
+	if (--session->nscans == 0 && !is_cached(session))
+		destroy_session(session);
+}
+
+/* ----------
+ * Invalidation
+ * ----------
+ */
+
+static void
+invalidate(Datum arg pg_attribute_unused(), int cacheid, uint32 hash)
+{
+	HASH_SEQ_STATUS status;
+	SessionEntry *entry;
+
+	invalidations++;
+	hash_seq_init(&status, sessions);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		uint32		own = cacheid == FOREIGNSERVEROID ?
+			entry->server_hash : entry->mapping_hash;
+
+		if (hash == 0 || hash == own)
+			entry->verified = false;
+	}
+}
+
+/* keep_connections 'false': none outlives its transaction. */
+static void
+end_transaction(XactEvent event, void *arg pg_attribute_unused())
+{
+	HASH_SEQ_STATUS status;
+	SessionEntry *entry;
+
+	if (event != XACT_EVENT_COMMIT && event != XACT_EVENT_ABORT &&
+		event != XACT_EVENT_PREPARE)
+		return;
+	hash_seq_init(&status, sessions);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->session && !entry->session->keep)
+			detach_session(entry);
+	}
+}
+
+static void
+create_cache(void)
+{
+	HASHCTL		ctl;
+
+	ctl.keysize = sizeof(Oid);
+	ctl.entrysize = sizeof(SessionEntry);
+	ctl.hcxt = CacheMemoryContext;
+	sessions = hash_create("velt_fdw sessions", 8, &ctl,
+						   HASH_ELEM | HASH_BLOBS | HASH_CONTEXT);
+	CacheRegisterSyscacheCallback(FOREIGNSERVEROID, invalidate, (Datum) 0);
+	CacheRegisterSyscacheCallback(USERMAPPINGOID, invalidate, (Datum) 0);
+	RegisterXactCallback(end_transaction, NULL);
+}
+
+/* ----------
+ * The beginning of a session
+ * ----------
+ */
+
+/*
+ * The token, from the mapping or from its file.  A file is read for a server
+ * whose owner could read it anyway: the owner decides where the token goes.
+ */
+static char *
+resolve_token(const VeltSettings *settings, const ForeignServer *server)
+{
+	if (settings->auth_token)
+		return settings->auth_token;
+	if (!superuser_arg(server->owner) &&
+		!has_privs_of_role(server->owner, ROLE_PG_READ_SERVER_FILES))
+		ereport(ERROR,
+				(errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+				 errmsg("permission denied to read auth_token_file for foreign server \"%s\"",
+						server->servername),
+				 errdetail("The owner of the server must be a superuser or have privileges of the role pg_read_server_files.")));
+	return velt_token_file_read(settings->auth_token_file);
+}
+
+/* libcurl would wait for a pipe, and says little of what it cannot read. */
+static void
+check_tls_file(const char *option, const char *path)
+{
+	struct stat status;
+
+	if (path == NULL)
+		return;
+	if (stat(path, &status) == 0 && !S_ISREG(status.st_mode))
+		errno = EINVAL;
+	else if (access(path, R_OK) == 0)
+		return;
+	ereport(ERROR,
+			(errcode(ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION),
+			 errmsg("could not use file \"%s\": %m", path),
+			 errdetail("It is option \"%s\" of the foreign server.", option)));
+}
+
+static void
+fill_config(VeltTransportConfig *config, const VeltSettings *settings,
+			const char *token)
+{
+	check_tls_file("sslrootcert", settings->sslrootcert);
+	check_tls_file("sslcert", settings->sslcert);
+	check_tls_file("sslkey", settings->sslkey);
+	memset(config, 0, sizeof(*config));
+	config->base_url = settings->api_url;
+	config->loopback_only = settings->plain;
+	config->credentials.workspace_id = settings->workspace_id;
+	config->credentials.auth_token = token;
+	config->auth_header = settings->auth_header;
+	config->user_agent = "velt_fdw/" VELT_FDW_VERSION;
+	config->proxy = settings->proxy;
+	config->ca_file = settings->sslrootcert;
+	config->cert_file = settings->sslcert;
+	config->key_file = settings->sslkey;
+	config->connect_timeout_ms = settings->connect_timeout_ms;
+	config->request_timeout_ms = settings->request_timeout_ms;
+	config->max_concurrency = settings->max_concurrency;
+}
+
+/* Tells fd.c of the descriptors that libcurl has; it does not ask before. */
+static void
+report_descriptors(VeltSession *session)
+{
+	VeltTransportStats stats = velt_transport_stats(session->transport);
+	int			now = TRANSPORT_DESCRIPTORS + stats.open_connections;
+
+	while (session->ndescriptors < now)
+	{
+		ReserveExternalFD();
+		session->ndescriptors++;
+	}
+	forget_descriptors(session, now);
+}
+
+/* Makes what a session needs of the system; it is in no cache yet. */
+static void
+open_transport(VeltSession *session, const VeltTransportConfig *config)
+{
+	VeltError	error;
+
+	session->transport = velt_transport_create(config, &error);
+	if (session->transport == NULL)
+		velt_report_fetch(&error, NULL, session->server_name);
+	report_descriptors(session);
+	session->events = velt_compat_wait_event_set(3);
+	AddWaitEventToSet(session->events, WL_LATCH_SET, PGINVALID_SOCKET,
+					  MyLatch, NULL);
+	AddWaitEventToSet(session->events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET,
+					  NULL, NULL);
+	AddWaitEventToSet(session->events, WL_SOCKET_READABLE,
+					  velt_transport_fd(session->transport), NULL, NULL);
+}
+
+static VeltSession *
+create_session(const VeltSettings *settings, const ForeignServer *server,
+			   const UserMapping *mapping, const char *token)
+{
+	MemoryContext context = AllocSetContextCreate(CacheMemoryContext,
+												  "velt_fdw session",
+												  ALLOCSET_SMALL_SIZES);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	VeltSession *session = palloc0(sizeof(VeltSession));
+	VeltTransportConfig config;
+
+	session->context = context;
+	session->server_name = pstrdup(server->servername);
+	session->max_concurrency = settings->max_concurrency;
+	session->keep = settings->keep_connections;
+	session->serverid = server->serverid;
+	session->server_options = copyObject(server->options);
+	session->mapping_options = copyObject(mapping->options);
+	session->auth_token = pstrdup(token);
+	MemoryContextSwitchTo(old);
+
+	PG_TRY();
+	{
+		fill_config(&config, settings, token);
+		open_transport(session, &config);
+	}
+	PG_CATCH();
+	{
+		destroy_session(session);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
+	return session;
+}
+
+/*
+ * Brings the entry's session up to what the catalogs and the file say now.
+ * "before" is the count of invalidations before any of it was read.
+ */
+static void
+refresh_session(SessionEntry *entry, const UserMapping *mapping, uint64 before)
+{
+	ForeignServer *server = GetForeignServer(mapping->serverid);
+	VeltSettings settings;
+	VeltSession *session = entry->session;
+	char	   *token;
+
+	velt_settings_init(&settings);
+	velt_settings_read(&settings, server->options, ForeignServerRelationId);
+	velt_settings_read(&settings, mapping->options, UserMappingRelationId);
+	if (settings.workspace_id == NULL)
+		velt_option_missing("workspace_id", NULL);
+	token = resolve_token(&settings, server);
+
+	if (session == NULL || strcmp(session->auth_token, token) != 0 ||
+		!equal(session->server_options, server->options) ||
+		!equal(session->mapping_options, mapping->options))
+	{
+		detach_session(entry);
+		entry->session = create_session(&settings, server, mapping, token);
+	}
+	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID,
+											   ObjectIdGetDatum(server->serverid));
+	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID,
+												ObjectIdGetDatum(mapping->umid));
+	/* a file can change without a word to anybody */
+	entry->verified = settings.auth_token_file == NULL &&
+		invalidations == before;
+}
+
+VeltSession *
+velt_session_acquire(Oid userid, Oid serverid)
+{
+	uint64		before = invalidations;
+	UserMapping *mapping = GetUserMapping(userid, serverid);
+	SessionEntry *entry;
+	bool		found;
+
+	if (sessions == NULL)
+		create_cache();
+	entry = hash_search(sessions, &mapping->umid, HASH_ENTER, &found);
+	if (!found)
+	{
+		entry->session = NULL;
+		entry->verified = false;
+	}
+	if (entry->session == NULL || !entry->verified)
+		refresh_session(entry, mapping, before);
+	entry->session->nscans++;
+	return entry->session;
+}
+
+/* ----------
+ * Use
+ * ----------
+ */
+
+VeltTransport *
+velt_session_transport(VeltSession *session)
+{
+	return session->transport;
+}
+
+bool *
+velt_session_workspace_known(VeltSession *session)
+{
+	return &session->workspace_known;
+}
+
+int
+velt_session_max_concurrency(const VeltSession *session)
+{
+	return session->max_concurrency;
+}
+
+void
+velt_session_wait(VeltSession *session)
+{
+	WaitEvent	event;
+	VeltError	error;
+
+	(void) WaitEventSetWait(session->events, -1, &event, 1, PG_WAIT_EXTENSION);
+	if (event.events & WL_LATCH_SET)
+		ResetLatch(MyLatch);
+	CHECK_FOR_INTERRUPTS();
+	if (event.events & WL_SOCKET_READABLE &&
+		!velt_transport_drive(session->transport, &error))
+		velt_report_fetch(&error, NULL, session->server_name);
+	report_descriptors(session);
+	CHECK_FOR_INTERRUPTS();
+}

@@ -1,0 +1,38 @@
+/*
+ * foreign/session.h
+ *		The cached client of a user mapping, and the one place that waits.
+ *
+ * Knows nothing of resources or tuples.
+ */
+#ifndef VELT_FOREIGN_SESSION_H
+#define VELT_FOREIGN_SESSION_H
+
+#include "postgres.h"
+
+#include "client/transport.h"
+
+typedef struct VeltSession VeltSession;
+
+/*
+ * The session of the user's mapping for the server, as its options are now.
+ * It stays until velt_session_release, even if they change.
+ */
+extern VeltSession *velt_session_acquire(Oid userid, Oid serverid);
+
+/* Raises no error, so that cleanup can call it. */
+extern void velt_session_release(VeltSession *session);
+
+extern VeltTransport *velt_session_transport(VeltSession *session);
+
+/* Cleared when the session begins; see VeltCursorSpec. */
+extern bool *velt_session_workspace_known(VeltSession *session);
+
+extern int	velt_session_max_concurrency(const VeltSession *session);
+
+/*
+ * Waits until something has happened to a transfer, and lets the transport
+ * make of it what it can.  Any interrupt ends it at once, with an error.
+ */
+extern void velt_session_wait(VeltSession *session);
+
+#endif							/* VELT_FOREIGN_SESSION_H */

@@ -1,0 +1,91 @@
+/*
+ * pg_compat.h
+ *		What differs between versions of PostgreSQL: here, and nowhere else.
+ */
+#ifndef VELT_PG_COMPAT_H
+#define VELT_PG_COMPAT_H
+
+#include "postgres.h"
+
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "miscadmin.h"
+#include "nodes/execnodes.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/pathnode.h"
+#include "parser/parsetree.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+#include "utils/selfuncs.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 150000
+#error "velt_fdw needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#include "storage/waiteventset.h"
+#endif
+
+/* The user a scan runs for: a view's owner, or the one who asks. */
+static inline Oid
+velt_compat_scan_user(ForeignScanState *node)
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	Oid			user;
+
+#if PG_VERSION_NUM >= 160000
+	user = plan->checkAsUser;
+#else
+	int			rtindex = plan->scan.scanrelid > 0 ?
+		(int) plan->scan.scanrelid : bms_next_member(plan->fs_relids, -1);
+
+	user = exec_rt_fetch(rtindex, node->ss.ps.state)->checkAsUser;
+#endif
+	return OidIsValid(user) ? user : GetUserId();
+}
+
+/* A path that needs neither outer path nor extra columns. */
+static inline ForeignPath *
+velt_compat_foreign_path(PlannerInfo *root, RelOptInfo *rel, double rows,
+						 Cost startup_cost, Cost total_cost,
+						 Relids required_outer, List *fdw_private)
+{
+	return create_foreignscan_path(root, rel, NULL, rows,
+#if PG_VERSION_NUM >= 180000
+								   0,
+#endif
+								   startup_cost, total_cost, NIL,
+								   required_outer, NULL,
+#if PG_VERSION_NUM >= 170000
+								   NIL,
+#endif
+								   fdw_private);
+}
+
+/* A set of wait events that lives as long as the context, or the session. */
+static inline WaitEventSet *
+velt_compat_wait_event_set(int nevents)
+{
+#if PG_VERSION_NUM >= 170000
+	return CreateWaitEventSet(NULL, nevents);
+#else
+	return CreateWaitEventSet(TopMemoryContext, nevents);
+#endif
+}
+
+/* How many elements an array expression has, as far as can be told. */
+static inline double
+velt_compat_array_length(PlannerInfo *root, Node *array)
+{
+#if PG_VERSION_NUM >= 170000
+	return estimate_array_length(root, array);
+#else
+	(void) root;
+	return estimate_array_length(array);
+#endif
+}
+
+#endif							/* VELT_PG_COMPAT_H */
