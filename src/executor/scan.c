@@ -1,0 +1,300 @@
+/*
+ * executor/scan.c
+ *		A foreign scan at work: pages come in, rows go up.
+ *
+ * The cursor and the hold on the session are malloc'd or cached, so memory
+ * contexts do not free them: one reset callback does, whatever ends the scan.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_foreign_server.h"
+#include "executor/executor.h"
+#include "executor/filter_keys.h"
+#include "executor/scan.h"
+#include "foreign/column.h"
+#include "foreign/foreign.h"
+#include "foreign/report.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "pg_compat.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+/* A row's key in a message is cut to this. */
+#define KEY_SHOWN_BYTES		128
+
+/* ----------
+ * What an error was about
+ * ----------
+ */
+
+static void
+describe_context(void *arg)
+{
+	VeltScan   *scan = arg;
+	const char *schema =
+		get_namespace_name(RelationGetNamespace(scan->relation));
+	const char *table = RelationGetRelationName(scan->relation);
+	const char *column = velt_tuple_reader_column(scan->reader);
+	char		key[KEY_SHOWN_BYTES];
+	VeltString	row_key = {NULL, 0};
+
+	if (column == NULL || scan->page == NULL)
+	{
+		errcontext("foreign table \"%s.%s\"", schema ? schema : "", table);
+		return;
+	}
+	row_key = velt_page_row_key(scan->page);
+	velt_error_clean_text(key, sizeof(key), row_key.bytes, row_key.length,
+						  velt_transport_credentials(velt_session_transport(scan->session)));
+	for (char *at = key; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
+	{
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	}
+	errcontext("column \"%s\" of foreign table \"%s.%s\", row of \"%s\"",
+			   column, schema ? schema : "", table, key);
+}
+
+/* ----------
+ * Beginning and end
+ * ----------
+ */
+
+/* Ends what is in flight; the next row asked for begins anew. */
+static void
+stop_scan(VeltScan *scan)
+{
+	VeltCursor *cursor = scan->cursor;
+	VeltSession *session = scan->session;
+
+	scan->page = NULL;
+	scan->cursor = NULL;
+	scan->session = NULL;
+	scan->done = false;
+	velt_cursor_close(cursor);
+	if (session)
+		velt_session_release(session);
+}
+
+static void
+cleanup_scan(void *arg)
+{
+	stop_scan(arg);
+}
+
+void
+veltBeginForeignScan(ForeignScanState *node,
+					 int eflags pg_attribute_unused())
+{
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState	   *estate = node->ss.ps.state;
+	VeltScan   *scan = palloc0(sizeof(VeltScan));
+	ForeignServer *server;
+	VeltTable  *table;
+
+	node->fdw_state = scan;
+	scan->cleanup.func = cleanup_scan;
+	scan->cleanup.arg = scan;
+	MemoryContextRegisterResetCallback(estate->es_query_cxt, &scan->cleanup);
+
+	scan->plan = velt_scan_plan_decode(plan->fdw_private);
+	scan->relation = node->ss.ss_currentRelation;
+	scan->userid = velt_compat_scan_user(node);
+	server = GetForeignServer(GetForeignServerIdByRelId(RelationGetRelid(scan->relation)));
+	scan->serverid = server->serverid;
+	scan->server_name = server->servername;
+	velt_table_settings(RelationGetRelid(scan->relation), &scan->settings);
+	table = velt_table_describe(scan->relation, scan->plan->resource);
+	scan->reader = velt_tuple_reader_create(scan->relation, table,
+											scan->plan->attnums);
+	scan->filters = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	scan->keys_context = AllocSetContextCreate(estate->es_query_cxt,
+											   "velt_fdw filter keys",
+											   ALLOCSET_DEFAULT_SIZES);
+}
+
+void
+veltReScanForeignScan(ForeignScanState *node)
+{
+	stop_scan(node->fdw_state);
+}
+
+void
+veltEndForeignScan(ForeignScanState *node)
+{
+	VeltScan   *scan = node->fdw_state;
+
+	/* EXPLAIN without ANALYZE may have begun nothing */
+	if (scan)
+		stop_scan(scan);
+}
+
+/* ----------
+ * The cursor
+ * ----------
+ */
+
+/* A partition's bound holds only if this is the workspace it speaks of. */
+static void
+check_workspace(VeltScan *scan, const VeltCredentials *credentials)
+{
+	const char *expected = scan->settings.expected_workspace_id;
+
+	if (expected && strcmp(expected, credentials->workspace_id) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("foreign table \"%s\" is for another workspace than the user mapping",
+						RelationGetRelationName(scan->relation)),
+				 errdetail("The table's option workspace_id is \"%s\", the user mapping's is another.",
+						   expected)));
+}
+
+static void
+fill_spec(VeltScan *scan, VeltCursorSpec *spec)
+{
+	memset(spec, 0, sizeof(*spec));
+	spec->resource = scan->plan->resource;
+	spec->pointers = velt_tuple_reader_pointers(scan->reader,
+												&spec->npointers);
+	spec->page_size = scan->settings.page_size;
+	spec->max_concurrency = scan->settings.max_concurrency;
+	spec->max_requests = scan->settings.max_requests;
+	spec->max_response_bytes = scan->settings.max_response_bytes;
+	spec->workspace_known = velt_session_workspace_known(scan->session);
+	spec->stats = &scan->stats;
+}
+
+/* The keys that the remote quals allow. */
+static void
+add_keys(VeltScan *scan, ExprContext *econtext, VeltCursorSpec *spec)
+{
+	MemoryContext old;
+	VeltKeys	keys;
+
+	if (scan->filters == NIL)
+		return;
+	MemoryContextReset(scan->keys_context);
+	old = MemoryContextSwitchTo(scan->keys_context);
+	keys = velt_filter_keys_evaluate(scan->filters, scan->plan->filters,
+									 econtext);
+	MemoryContextSwitchTo(old);
+	spec->filtered = true;
+	spec->keys = keys.items;
+	spec->nkeys = keys.nitems;
+}
+
+/* Makes the scan's cursor; no request leaves before a page is asked for. */
+static void
+start_scan(ForeignScanState *node)
+{
+	VeltScan   *scan = node->fdw_state;
+	VeltTransport *transport;
+	VeltCursorSpec spec;
+	VeltError	error;
+
+	scan->session = velt_session_acquire(scan->userid, scan->serverid);
+	transport = velt_session_transport(scan->session);
+	check_workspace(scan, velt_transport_credentials(transport));
+	velt_tuple_reader_set_workspace(scan->reader,
+									velt_transport_credentials(transport));
+	fill_spec(scan, &spec);
+	add_keys(scan, node->ss.ps.ps_ExprContext, &spec);
+	scan->cursor = velt_cursor_open(transport, &spec, &error);
+	if (scan->cursor == NULL)
+		velt_report_fetch(&error, scan->plan->resource->name,
+						  scan->server_name);
+}
+
+/* Sets the scan's page, waiting for it if need be; false behind the last. */
+static bool
+next_page(VeltScan *scan)
+{
+	VeltError	error;
+
+	scan->page = NULL;
+	for (;;)
+	{
+		switch (velt_cursor_next_page(scan->cursor, &scan->page, &error))
+		{
+			case VELT_CURSOR_PAGE:
+				return true;
+			case VELT_CURSOR_WAIT:
+				velt_session_wait(scan->session);
+				break;
+			case VELT_CURSOR_END:
+				return false;
+			case VELT_CURSOR_FAILED:
+				scan->page = NULL;
+				velt_report_fetch(&error, scan->plan->resource->name,
+								  scan->server_name);
+		}
+	}
+}
+
+/* ----------
+ * Rows
+ * ----------
+ */
+
+/* Steps to the next row of the scan; false behind the last one. */
+static bool
+next_row(VeltScan *scan)
+{
+	VeltError	error;
+	bool		found;
+
+	for (;;)
+	{
+		if (scan->page == NULL && !next_page(scan))
+			return false;
+		if (!velt_page_next_row(scan->page, &found, &error))
+			velt_report_fetch(&error, scan->plan->resource->name,
+							  scan->server_name);
+		if (found)
+			return true;
+		scan->page = NULL;
+	}
+}
+
+static void
+fetch_row(ForeignScanState *node, TupleTableSlot *slot)
+{
+	VeltScan   *scan = node->fdw_state;
+	MemoryContext old;
+
+	if (scan->session == NULL)
+		start_scan(node);
+	if (!next_row(scan))
+	{
+		/* connections and memory are of use to others */
+		stop_scan(scan);
+		scan->done = true;
+		return;
+	}
+	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	velt_tuple_read(scan->reader, scan->page, slot->tts_values,
+					slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	ExecStoreVirtualTuple(slot);
+}
+
+TupleTableSlot *
+veltIterateForeignScan(ForeignScanState *node)
+{
+	VeltScan   *scan = node->fdw_state;
+	TupleTableSlot *slot = node->ss.ss_ScanTupleSlot;
+	ErrorContextCallback context;
+
+	ExecClearTuple(slot);
+	if (scan->done)
+		return slot;
+	context.callback = describe_context;
+	context.arg = scan;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
+	fetch_row(node, slot);
+	error_context_stack = context.previous;
+	return slot;
+}

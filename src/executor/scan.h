@@ -1,0 +1,44 @@
+/*
+ * executor/scan.h
+ *		A foreign scan at work: pages come in, rows go up.
+ */
+#ifndef VELT_EXECUTOR_SCAN_H
+#define VELT_EXECUTOR_SCAN_H
+
+#include "postgres.h"
+
+#include "client/cursor.h"
+#include "executor/tuple.h"
+#include "foreign/fdwapi.h"
+#include "foreign/option.h"
+#include "foreign/scan_plan.h"
+#include "foreign/session.h"
+
+typedef struct VeltScan
+{
+	VeltScanPlan *plan;
+	VeltSettings settings;		/* of the table over those of its server */
+	Relation	relation;
+	char	   *server_name;
+	Oid			userid;			/* whose mapping is used */
+	Oid			serverid;
+	VeltTupleReader *reader;
+	List	   *filters;		/* ExprStates, one a remote qual */
+	VeltScanStats stats;		/* over all loops */
+
+	/* NULL until the first row is asked for, and again after a rescan */
+	VeltSession *session;
+	VeltCursor *cursor;
+	VeltPage   *page;			/* the cursor's, with rows left */
+	bool		done;
+
+	MemoryContext keys_context; /* of one evaluation of the filters */
+	MemoryContextCallback cleanup;
+} VeltScan;
+
+extern void veltBeginForeignScan(ForeignScanState *node, int eflags);
+extern TupleTableSlot *veltIterateForeignScan(ForeignScanState *node);
+extern void veltReScanForeignScan(ForeignScanState *node);
+extern void veltEndForeignScan(ForeignScanState *node);
+
+#endif							/* VELT_EXECUTOR_SCAN_H */

@@ -1,0 +1,397 @@
+/*
+ * executor/tuple.c
+ *		Rows of a page as values of PostgreSQL.
+ *
+ * A JSON string gives its characters, any other scalar its JSON text, to the
+ * type's input function; json and jsonb get the JSON text of anything.  Text
+ * is taken as it is.
+ */
+#include "postgres.h"
+
+#include "catalog/pg_type.h"
+#include "executor/tuple.h"
+#include "fmgr.h"
+#include "foreign/report.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+
+typedef struct ColumnReader ColumnReader;
+
+/* Makes a Datum of a value that is neither missing nor null. */
+typedef Datum (*ConvertValue) (VeltTupleReader *reader, ColumnReader *column,
+							   VeltPage *page, VeltJsonSpan span);
+
+struct ColumnReader
+{
+	int			index;			/* of the attribute, from 0 */
+	const char *name;
+	VeltColumnSource source;
+	int			value;			/* of the row's values, from 0 */
+	bool		secret;
+	bool		is_domain;		/* NULL must be checked too */
+	Oid			type;
+	int32		typmod;
+	ConvertValue convert;
+
+	/* of the type, or of an array's elements */
+	FmgrInfo	input;
+	Oid			ioparam;
+	ConvertValue convert_element;
+	Oid			element_type;
+	int16		element_length;
+	bool		element_by_value;
+	char		element_align;
+	void	   *domain_cache;	/* of a domain over an array */
+};
+
+struct VeltTupleReader
+{
+	MemoryContext context;
+	const VeltCredentials *credentials;
+	ColumnReader *current;
+	const char **pointers;
+	int			npointers;
+	int			natts;
+	int			ncolumns;
+	ColumnReader columns[FLEXIBLE_ARRAY_MEMBER];
+};
+
+/* ----------
+ * Conversion
+ * ----------
+ */
+
+/* The text a value stands for, NUL-terminated in the database's encoding. */
+static char *
+to_server(const char *bytes, size_t length, bool may_have_nul,
+		  size_t *converted_length)
+{
+	char	   *converted;
+
+	if (may_have_nul && memchr(bytes, '\0', length) != NULL)
+		ereport(ERROR,
+				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
+				 errmsg("text with a NUL character (\\u0000) cannot be stored")));
+	/* the client has found it to be valid UTF-8 */
+	converted = GetDatabaseEncoding() == PG_UTF8 ? (char *) bytes :
+		pg_any_to_server(bytes, (int) length, PG_UTF8);
+	*converted_length = converted == bytes ? length : strlen(converted);
+	return converted;
+}
+
+/* A string's characters, or the JSON text of anything else. */
+static VeltString
+value_text(VeltPage *page, VeltJsonSpan span)
+{
+	VeltString	string;
+	VeltError	error;
+
+	if (span.kind != VELT_JSON_STRING)
+		return velt_page_text(page, span);
+	if (!velt_page_string(page, span, &string, &error))
+		ereport(ERROR,
+				(errcode(velt_report_sqlstate(error.kind)),
+				 errmsg("value cannot be converted to text"),
+				 errdetail_internal("%s", velt_report_detail(&error))));
+	return string;
+}
+
+static Datum
+convert_text(VeltTupleReader *reader pg_attribute_unused(),
+			 ColumnReader *column pg_attribute_unused(), VeltPage *page,
+			 VeltJsonSpan span)
+{
+	VeltString	string = value_text(page, span);
+	size_t		length;
+	char	   *bytes = to_server(string.bytes, string.length, span.escaped,
+								  &length);
+
+	return PointerGetDatum(cstring_to_text_with_len(bytes, (int) length));
+}
+
+/*
+ * Says of an error in a value only what may be said: neither a secret nor
+ * what has the credentials in it.
+ */
+static void
+report_hidden(ErrorData *edata)
+{
+	ereport(ERROR,
+			(errcode(edata->sqlerrcode),
+			 errmsg("invalid value"),
+			 errdetail("The value is not shown, as it may be secret.")));
+}
+
+static bool
+must_hide(VeltTupleReader *reader, ColumnReader *column, VeltString string)
+{
+	return column->secret ||
+		velt_error_has_credentials(string.bytes, string.length,
+								   reader->credentials);
+}
+
+static Datum
+call_input(VeltTupleReader *reader, ColumnReader *column, VeltString string,
+		   bool may_have_nul)
+{
+	MemoryContext context = CurrentMemoryContext;
+	volatile Datum datum = (Datum) 0;
+	size_t		length;
+	char	   *bytes;
+
+	PG_TRY();
+	{
+		bytes = to_server(string.bytes, string.length, may_have_nul, &length);
+		datum = InputFunctionCall(&column->input, pnstrdup(bytes, length),
+								  column->ioparam, column->typmod);
+	}
+	PG_CATCH();
+	{
+		ErrorData  *edata;
+
+		if (!must_hide(reader, column, string))
+			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
+		edata = CopyErrorData();
+		FlushErrorState();
+		report_hidden(edata);
+	}
+	PG_END_TRY();
+	return datum;
+}
+
+static Datum
+convert_input(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
+			  VeltJsonSpan span)
+{
+	return call_input(reader, column, value_text(page, span), span.escaped);
+}
+
+static Datum
+convert_json(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
+			 VeltJsonSpan span)
+{
+	return call_input(reader, column, velt_page_text(page, span), false);
+}
+
+static Datum
+convert_array(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
+			  VeltJsonSpan span)
+{
+	VeltJsonSpan element = {.kind = VELT_JSON_MISSING};
+	ArrayBuildState *state = initArrayResult(column->element_type,
+											 CurrentMemoryContext, false);
+	VeltError	error;
+	Datum		array;
+
+	if (span.kind != VELT_JSON_ARRAY)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+				 errmsg("value for a column of an array type is no JSON array")));
+	for (;;)
+	{
+		bool		isnull;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!velt_page_next_element(page, span, &element, &error))
+			elog(ERROR, "array changed while it was read: %s", error.detail);
+		if (element.kind == VELT_JSON_MISSING)
+			break;
+		isnull = element.kind == VELT_JSON_NULL;
+		accumArrayResult(state,
+						 isnull ? (Datum) 0 :
+						 column->convert_element(reader, column, page,
+												 element),
+						 isnull, column->element_type, CurrentMemoryContext);
+	}
+	array = makeArrayResult(state, CurrentMemoryContext);
+	if (column->is_domain)
+		domain_check(array, false, column->type, &column->domain_cache,
+					 reader->context);
+	return array;
+}
+
+/* ----------
+ * Preparation
+ * ----------
+ */
+
+static void
+prepare_input(ColumnReader *column, Oid type)
+{
+	Oid			function;
+
+	getTypeInputInfo(type, &function, &column->ioparam);
+	fmgr_info(function, &column->input);
+}
+
+/* How values of a type that is no array are made. */
+static ConvertValue
+scalar_converter(ColumnReader *column, Oid type, Oid base_type)
+{
+	/* a failed conversion between encodings would show a character of it */
+	bool		plain = !column->secret || GetDatabaseEncoding() == PG_UTF8;
+
+	if (plain &&
+		(type == TEXTOID || (type == VARCHAROID && column->typmod < 0)))
+		return convert_text;
+	prepare_input(column, type);
+	return base_type == JSONOID || base_type == JSONBOID ?
+		convert_json : convert_input;
+}
+
+static void
+prepare_type(ColumnReader *column)
+{
+	int32		typmod = column->typmod;
+	Oid			base_type = getBaseTypeAndTypmod(column->type, &typmod);
+	Oid			element = get_element_type(base_type);
+
+	column->is_domain = base_type != column->type;
+	if (!OidIsValid(element) || column->source != VELT_FROM_ROW)
+	{
+		column->convert = scalar_converter(column, column->type, base_type);
+		return;
+	}
+	column->typmod = typmod;
+	column->element_type = element;
+	get_typlenbyvalalign(element, &column->element_length,
+						 &column->element_by_value, &column->element_align);
+	column->convert = convert_array;
+	column->convert_element = scalar_converter(column, element,
+											   getBaseType(element));
+}
+
+VeltTupleReader *
+velt_tuple_reader_create(Relation relation, const VeltTable *table,
+						 List *attnums)
+{
+	TupleDesc	desc = RelationGetDescr(relation);
+	VeltTupleReader *reader =
+		palloc0(offsetof(VeltTupleReader, columns) +
+				list_length(attnums) * sizeof(ColumnReader));
+	ListCell   *lc;
+
+	reader->context = CurrentMemoryContext;
+	reader->natts = desc->natts;
+	reader->pointers = palloc(sizeof(char *) * Max(list_length(attnums), 1));
+	foreach(lc, attnums)
+	{
+		int			index = lfirst_int(lc) - 1;
+		Form_pg_attribute attr = TupleDescAttr(desc, index);
+		const VeltTableColumn *from = &table->columns[index];
+		ColumnReader *column = &reader->columns[reader->ncolumns++];
+
+		column->index = index;
+		column->name = NameStr(attr->attname);
+		column->source = from->source;
+		column->secret = from->secret;
+		column->type = attr->atttypid;
+		column->typmod = attr->atttypmod;
+		column->value = reader->npointers;
+		if (column->source == VELT_FROM_ROW)
+			reader->pointers[reader->npointers++] = from->pointer;
+		prepare_type(column);
+	}
+	return reader;
+}
+
+const char *const *
+velt_tuple_reader_pointers(const VeltTupleReader *reader, int *npointers)
+{
+	*npointers = reader->npointers;
+	return reader->pointers;
+}
+
+void
+velt_tuple_reader_set_workspace(VeltTupleReader *reader,
+								const VeltCredentials *credentials)
+{
+	reader->credentials = credentials;
+}
+
+/* ----------
+ * Rows
+ * ----------
+ */
+
+/* A value that is no part of the row: as if it were a string of it. */
+static Datum
+convert_known(VeltTupleReader *reader, ColumnReader *column,
+			  VeltString string)
+{
+	StringInfoData json;
+	size_t		length;
+	char	   *bytes;
+
+	if (column->convert == convert_json)
+	{
+		initStringInfo(&json);
+		escape_json(&json, pnstrdup(string.bytes, string.length));
+		string.bytes = json.data;
+		string.length = json.len;
+	}
+	if (column->convert != convert_text)
+		return call_input(reader, column, string, false);
+	bytes = to_server(string.bytes, string.length, false, &length);
+	return PointerGetDatum(cstring_to_text_with_len(bytes, (int) length));
+}
+
+static Datum
+read_column(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
+			bool *isnull)
+{
+	VeltString	known = velt_page_key(page);
+	VeltJsonSpan span;
+
+	*isnull = false;
+	switch (column->source)
+	{
+		case VELT_FROM_WORKSPACE:
+			known.bytes = reader->credentials->workspace_id;
+			known.length = strlen(known.bytes);
+			return convert_known(reader, column, known);
+		case VELT_FROM_REQUEST:
+			return convert_known(reader, column, known);
+		case VELT_FROM_ROW:
+			break;
+	}
+
+	span = velt_page_value(page, column->value);
+	if (span.kind > VELT_JSON_NULL)
+		return column->convert(reader, column, page, span);
+	*isnull = true;
+	if (!column->is_domain)
+		return (Datum) 0;
+	/* a domain may have something against NULL */
+	domain_check((Datum) 0, true, column->type, &column->domain_cache,
+				 reader->context);
+	return (Datum) 0;
+}
+
+void
+velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
+				bool *isnull)
+{
+	memset(isnull, true, reader->natts * sizeof(bool));
+	for (int i = 0; i < reader->ncolumns; i++)
+	{
+		ColumnReader *column = &reader->columns[i];
+
+		reader->current = column;
+		values[column->index] = read_column(reader, column, page,
+											&isnull[column->index]);
+	}
+	reader->current = NULL;
+}
+
+const char *
+velt_tuple_reader_column(const VeltTupleReader *reader)
+{
+	return reader->current ? reader->current->name : NULL;
+}

@@ -1,0 +1,35 @@
+/* src/velt_fdw--1.0.sql */
+
+-- complain if script is sourced in psql, rather than via CREATE EXTENSION
+\echo Use "CREATE EXTENSION velt_fdw" to load this file. \quit
+
+CREATE FUNCTION velt_fdw_handler()
+RETURNS fdw_handler
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION velt_fdw_handler() IS
+'callbacks of the foreign-data wrapper velt_fdw';
+
+CREATE FUNCTION velt_fdw_validator(text[], oid)
+RETURNS void
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT;
+
+COMMENT ON FUNCTION velt_fdw_validator(text[], oid) IS
+'checks options of servers, user mappings and foreign tables of velt_fdw';
+
+CREATE FOREIGN DATA WRAPPER velt_fdw
+  HANDLER velt_fdw_handler
+  VALIDATOR velt_fdw_validator;
+
+COMMENT ON FOREIGN DATA WRAPPER velt_fdw IS
+'Velt workspaces, API keys and auth tokens';
+
+CREATE FUNCTION velt_fdw_version()
+RETURNS text
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT STABLE PARALLEL SAFE;
+
+COMMENT ON FUNCTION velt_fdw_version() IS
+'versions of velt_fdw and of the libraries it uses';
