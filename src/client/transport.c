@@ -43,6 +43,7 @@ struct VeltTransfer
 	VeltPhase	phase;
 	int64_t		started_ms;
 	size_t		header_bytes;
+	bool		headers_complete;
 	VeltError	error;			/* why a callback ended it, or kind NONE */
 	char		curl_message[CURL_ERROR_SIZE];
 };
@@ -127,8 +128,11 @@ receive_header(char *bytes, size_t size, size_t count, void *data)
 {
 	VeltTransfer *transfer = data;
 
-	(void) bytes;
 	transfer->phase = VELT_PHASE_RESPONSE;
+	if (size * count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
+		transfer->headers_complete = false;
+	else if (bytes[0] == '\r' || bytes[0] == '\n')
+		transfer->headers_complete = true;
 	transfer->header_bytes += size * count;
 	if (transfer->header_bytes <= MAX_HEADER_BYTES)
 		return size * count;
@@ -356,6 +360,7 @@ start_attempt(VeltTransfer *transfer, VeltError *error)
 	transfer->phase = VELT_PHASE_CONNECT;
 	transfer->started_ms = velt_event_loop_now();
 	transfer->header_bytes = 0;
+	transfer->headers_complete = false;
 	transfer->error.kind = VELT_ERROR_NONE;
 	transfer->curl_message[0] = '\0';
 	transfer->sink->begin(transfer->owner);
@@ -586,6 +591,9 @@ end_finished(VeltTransport *transport)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		/* curl takes headers that break off for a response without body */
+		if (code == CURLE_OK && !transfer->headers_complete)
+			code = CURLE_GOT_NOTHING;
 		if (code != CURLE_OK)
 			describe_failure(transfer, code, &error);
 		end_attempt(transfer, code, &error);

@@ -77,6 +77,9 @@ velt_report_detail(const VeltError *error)
 
 	initStringInfo(&detail);
 	appendStringInfoString(&detail, error->detail);
+	/* the API's own words may lack their full stop */
+	if (detail.len > 0 && strchr(".!?", detail.data[detail.len - 1]) == NULL)
+		appendStringInfoChar(&detail, '.');
 	if (error->request_id[0] != '\0')
 		appendStringInfo(&detail, " Request id: %s.", error->request_id);
 
