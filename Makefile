@@ -20,16 +20,20 @@ CLIENT_OBJS = \
 	src/client/page.o \
 	src/client/request.o \
 	src/client/resource.o \
+	src/client/retry.o \
+	src/client/transfer.o \
 	src/client/transport.o \
 	src/client/url.o
 
 OBJS = \
 	$(WIN32RES) \
 	src/velt_fdw.o \
+	src/commands/check.o \
 	src/commands/explain.o \
 	src/commands/functions.o \
 	src/commands/import.o \
 	src/commands/validator.o \
+	src/executor/async.o \
 	src/executor/filter_keys.o \
 	src/executor/scan.o \
 	src/executor/tuple.o \

@@ -7,14 +7,18 @@
 
 #include "postgres.h"
 
+#include "catalog/pg_foreign_server.h"
+#include "client/transport.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
+#include "foreign/foreign.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
 #include "nodes/pathnodes.h"
 #include "optimizer/pathnode.h"
 #include "parser/parsetree.h"
 #include "storage/latch.h"
+#include "utils/acl.h"
 #include "utils/memutils.h"
 #include "utils/selfuncs.h"
 #include "utils/wait_event.h"
@@ -74,6 +78,49 @@ velt_compat_wait_event_set(int nevents)
 #else
 	return CreateWaitEventSet(TopMemoryContext, nevents);
 #endif
+}
+
+/*
+ * What a session shows in pg_stat_activity while it waits: by phase where
+ * extensions may name wait events.
+ */
+static inline uint32
+velt_compat_wait_event(VeltPhase phase)
+{
+#if PG_VERSION_NUM >= 170000
+	static const char *const names[] = {
+		[VELT_PHASE_IDLE] = "VeltIdle",
+		[VELT_PHASE_BACKOFF] = "VeltBackoff",
+		[VELT_PHASE_CONNECT] = "VeltConnect",
+		[VELT_PHASE_REQUEST] = "VeltRequest",
+		[VELT_PHASE_RESPONSE] = "VeltResponse"
+	};
+	static uint32 events[lengthof(names)];
+
+	if (events[phase] == 0)
+		events[phase] = WaitEventExtensionNew(names[phase]);
+	return events[phase];
+#else
+	(void) phase;
+	return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* Raises an error unless the current user has USAGE on the server. */
+static inline void
+velt_compat_require_server_usage(const ForeignServer *server)
+{
+#if PG_VERSION_NUM >= 160000
+	AclResult	result = object_aclcheck(ForeignServerRelationId,
+										 server->serverid, GetUserId(),
+										 ACL_USAGE);
+#else
+	AclResult	result = pg_foreign_server_aclcheck(server->serverid,
+													GetUserId(), ACL_USAGE);
+#endif
+
+	if (result != ACLCHECK_OK)
+		aclcheck_error(result, OBJECT_FOREIGN_SERVER, server->servername);
 }
 
 /* How many elements an array expression has, as far as can be told. */

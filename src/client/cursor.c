@@ -640,3 +640,23 @@ velt_cursor_next_page(VeltCursor *cursor, VeltPage **page, VeltError *error)
 		return VELT_CURSOR_WAIT;
 	return finish(cursor, error);
 }
+
+bool
+velt_cursor_has_news(const VeltCursor *cursor)
+{
+	const VeltCursor *feeder = cursor->feeder;
+
+	if (!TAILQ_EMPTY(&cursor->ready))
+		return true;
+	/* keys have come, and there is room to ask for what they have */
+	if (feeder != NULL && cursor->failed_number == 0 &&
+		cursor->nopen < cursor->spec.max_concurrency &&
+		velt_cursor_has_news(feeder))
+		return true;
+	if (!TAILQ_EMPTY(&cursor->in_flight))
+		return false;
+	if (cursor->failed_number != 0)
+		return true;
+	return feeder == NULL &&
+		(cursor->probe == NULL || velt_cursor_has_news(cursor->probe));
+}

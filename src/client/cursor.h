@@ -75,4 +75,10 @@ extern VeltCursorStatus velt_cursor_next_page(VeltCursor *cursor,
 											  VeltPage **page,
 											  VeltError *error);
 
+/*
+ * Whether velt_cursor_next_page can do something now.  If not, it says
+ * VELT_CURSOR_WAIT until the transport was driven.
+ */
+extern bool velt_cursor_has_news(const VeltCursor *cursor);
+
 #endif							/* VELT_CLIENT_CURSOR_H */

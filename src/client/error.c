@@ -12,51 +12,53 @@
 #include <stdio.h>
 #include <string.h>
 
-typedef struct StatusKind
+typedef struct ApiStatus
 {
 	const char *status;
-	VeltErrorKind kind;
-} StatusKind;
+	VeltStatus	meaning;
+} ApiStatus;
 
-static const StatusKind status_kinds[] = {
-	{"UNAUTHENTICATED", VELT_ERROR_UNAUTHENTICATED},
-	{"PERMISSION_DENIED", VELT_ERROR_PERMISSION_DENIED},
-	{"NOT_FOUND", VELT_ERROR_NOT_FOUND},
-	{"INVALID_ARGUMENT", VELT_ERROR_INVALID_REQUEST},
-	{"FAILED_PRECONDITION", VELT_ERROR_INVALID_REQUEST},
-	{"OUT_OF_RANGE", VELT_ERROR_INVALID_REQUEST},
-	{"ALREADY_EXISTS", VELT_ERROR_INVALID_REQUEST},
-	{"UNIMPLEMENTED", VELT_ERROR_INVALID_REQUEST},
-	{"RESOURCE_EXHAUSTED", VELT_ERROR_EXHAUSTED},
-	{"INTERNAL", VELT_ERROR_UNAVAILABLE},
-	{"UNAVAILABLE", VELT_ERROR_UNAVAILABLE},
-	{"DEADLINE_EXCEEDED", VELT_ERROR_UNAVAILABLE},
-	{"ABORTED", VELT_ERROR_UNAVAILABLE},
-	{"UNKNOWN", VELT_ERROR_UNAVAILABLE},
-	{"CANCELLED", VELT_ERROR_UNAVAILABLE},
-	{"DATA_LOSS", VELT_ERROR_UNAVAILABLE},
-	{NULL, VELT_ERROR_NONE}
+static const ApiStatus api_statuses[] = {
+	{"UNAUTHENTICATED", {VELT_ERROR_UNAUTHENTICATED, false}},
+	{"PERMISSION_DENIED", {VELT_ERROR_PERMISSION_DENIED, false}},
+	{"NOT_FOUND", {VELT_ERROR_NOT_FOUND, false}},
+	{"INVALID_ARGUMENT", {VELT_ERROR_INVALID_REQUEST, false}},
+	{"FAILED_PRECONDITION", {VELT_ERROR_INVALID_REQUEST, false}},
+	{"OUT_OF_RANGE", {VELT_ERROR_INVALID_REQUEST, false}},
+	{"ALREADY_EXISTS", {VELT_ERROR_INVALID_REQUEST, false}},
+	{"UNIMPLEMENTED", {VELT_ERROR_INVALID_REQUEST, false}},
+	{"RESOURCE_EXHAUSTED", {VELT_ERROR_EXHAUSTED, true}},
+	{"INTERNAL", {VELT_ERROR_UNAVAILABLE, true}},
+	{"UNAVAILABLE", {VELT_ERROR_UNAVAILABLE, true}},
+	{"DEADLINE_EXCEEDED", {VELT_ERROR_UNAVAILABLE, true}},
+	{"ABORTED", {VELT_ERROR_UNAVAILABLE, true}},
+	{"UNKNOWN", {VELT_ERROR_UNAVAILABLE, false}},
+	{"CANCELLED", {VELT_ERROR_UNAVAILABLE, false}},
+	{"DATA_LOSS", {VELT_ERROR_UNAVAILABLE, false}},
+	{NULL, {VELT_ERROR_NONE, false}}
 };
 
-typedef struct HttpKind
+typedef struct HttpStatus
 {
 	int			first;
 	int			last;
-	VeltErrorKind kind;
-} HttpKind;
+	VeltStatus	meaning;
+} HttpStatus;
 
 /* The first row that holds a status decides. */
-static const HttpKind http_kinds[] = {
-	{401, 401, VELT_ERROR_UNAUTHENTICATED},
-	{403, 403, VELT_ERROR_PERMISSION_DENIED},
-	{404, 404, VELT_ERROR_NOT_FOUND},
-	{410, 410, VELT_ERROR_NOT_FOUND},
-	{407, 407, VELT_ERROR_CONNECT},
-	{408, 408, VELT_ERROR_UNAVAILABLE},
-	{429, 429, VELT_ERROR_EXHAUSTED},
-	{400, 499, VELT_ERROR_INVALID_REQUEST},
-	{500, 599, VELT_ERROR_UNAVAILABLE},
-	{0, 0, VELT_ERROR_PROTOCOL}
+static const HttpStatus http_statuses[] = {
+	{401, 401, {VELT_ERROR_UNAUTHENTICATED, false}},
+	{403, 403, {VELT_ERROR_PERMISSION_DENIED, false}},
+	{404, 404, {VELT_ERROR_NOT_FOUND, false}},
+	{407, 407, {VELT_ERROR_CONNECT, false}},
+	{408, 408, {VELT_ERROR_UNAVAILABLE, false}},
+	{410, 410, {VELT_ERROR_NOT_FOUND, false}},
+	{429, 429, {VELT_ERROR_EXHAUSTED, true}},
+	{400, 499, {VELT_ERROR_INVALID_REQUEST, false}},
+	{500, 500, {VELT_ERROR_UNAVAILABLE, true}},
+	{502, 504, {VELT_ERROR_UNAVAILABLE, true}},
+	{500, 599, {VELT_ERROR_UNAVAILABLE, false}},
+	{0, 0, {VELT_ERROR_PROTOCOL, false}}
 };
 
 bool
@@ -80,29 +82,27 @@ velt_error_out_of_memory(VeltError *error)
 						  "Memory for a request or its response could not be allocated.");
 }
 
-VeltErrorKind
-velt_error_kind_of_status(const char *status, size_t length)
+VeltStatus
+velt_error_api_status(const char *status, size_t length)
 {
-	const StatusKind *row;
+	const ApiStatus *row = api_statuses;
 
-	for (row = status_kinds; row->status != NULL; row++)
-	{
-		if (strlen(row->status) == length &&
-			memcmp(row->status, status, length) == 0)
-			break;
-	}
-	return row->kind;
+	while (row->status != NULL &&
+		   (strlen(row->status) != length ||
+			memcmp(row->status, status, length) != 0))
+		row++;
+	return row->meaning;
 }
 
-VeltErrorKind
-velt_error_kind_of_http(int http_status)
+VeltStatus
+velt_error_http_status(int http_status)
 {
-	const HttpKind *row = http_kinds;
+	const HttpStatus *row = http_statuses;
 
 	while (row->first != 0 &&
 		   (http_status < row->first || http_status > row->last))
 		row++;
-	return row->kind;
+	return row->meaning;
 }
 
 static int
@@ -182,6 +182,9 @@ match_secret(const char *text, const char *end, const char *secret)
 	return at - text;
 }
 
+/* A shorter workspace id would be found in the middle of every other word. */
+#define MIN_HIDDEN_ID		4
+
 static size_t
 match_credentials(const char *text, const char *end,
 				  const VeltCredentials *credentials, const char **name)
@@ -192,7 +195,8 @@ match_credentials(const char *text, const char *end,
 		return 0;
 	*name = "<auth_token>";
 	length = match_secret(text, end, credentials->auth_token);
-	if (length == 0)
+	if (length == 0 && credentials->workspace_id != NULL &&
+		strlen(credentials->workspace_id) >= MIN_HIDDEN_ID)
 	{
 		*name = "<workspace_id>";
 		length = match_secret(text, end, credentials->workspace_id);

@@ -50,7 +50,7 @@ typedef struct VeltError
 {
 	VeltErrorKind kind;
 	bool		enveloped;		/* the API itself said so, in its envelope */
-	bool		permanent;		/* the envelope carried "details" */
+	bool		transient;		/* the same request may yet succeed */
 	int			http_status;	/* 0 while no response had begun */
 	char		detail[VELT_DETAIL_BYTES];	/* one or more whole sentences */
 	char		request_id[VELT_REQUEST_ID_BYTES];	/* "" if none came */
@@ -71,14 +71,15 @@ extern bool velt_error_set(VeltError *error, VeltErrorKind kind,
 /* The error for an allocation that failed; returns false. */
 extern bool velt_error_out_of_memory(VeltError *error);
 
-/*
- * What an API status, or without one an HTTP status, means.
- * velt_error_kind_of_status returns VELT_ERROR_NONE for a status that no
- * table has.
- */
-extern VeltErrorKind velt_error_kind_of_status(const char *status,
-											   size_t length);
-extern VeltErrorKind velt_error_kind_of_http(int http_status);
+/* What a status means. */
+typedef struct VeltStatus
+{
+	VeltErrorKind kind;			/* NONE: it is in no table */
+	bool		transient;		/* asking again may help */
+} VeltStatus;
+
+extern VeltStatus velt_error_api_status(const char *status, size_t length);
+extern VeltStatus velt_error_http_status(int http_status);
 
 /*
  * Copies text of the other side into out (size bytes, always terminated):

@@ -202,15 +202,18 @@ http_success(int http_status)
 static bool
 http_error(int http_status, VeltError *error)
 {
+	VeltStatus	meaning = velt_error_http_status(http_status);
+
 	if (http_status >= 300 && http_status <= 399)
-		velt_error_set(error, velt_error_kind_of_http(http_status),
+		velt_error_set(error, meaning.kind,
 					   "The server replied HTTP %d; redirects are not followed.",
 					   http_status);
 	else
-		velt_error_set(error, velt_error_kind_of_http(http_status),
+		velt_error_set(error, meaning.kind,
 					   "The server replied HTTP %d and no error of the API.",
 					   http_status);
 	error->http_status = http_status;
+	error->transient = meaning.transient;
 	return false;
 }
 
@@ -289,27 +292,30 @@ static bool
 api_error(VeltPage *page, int http_status, VeltError *error)
 {
 	VeltString	code;
-	VeltErrorKind kind = VELT_ERROR_NONE;
+	VeltStatus	meaning;
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
 	if (!velt_page_string(page, page->envelope[ERROR_STATUS], &code, error))
 		return false;
-	kind = velt_error_kind_of_status(code.bytes, code.length);
-	if (kind == VELT_ERROR_NONE)
-		kind = velt_error_kind_of_http(http_status);
+	meaning = velt_error_api_status(code.bytes, code.length);
+	if (meaning.kind == VELT_ERROR_NONE)
+		meaning = velt_error_http_status(http_status);
 	clean_member(page, page->envelope[ERROR_STATUS], status, sizeof(status));
 	clean_member(page, page->envelope[ERROR_MESSAGE], message,
 				 sizeof(message));
 	if (message[0] != '\0')
-		velt_error_set(error, kind, "The API replied %s (HTTP %d): %s",
+		velt_error_set(error, meaning.kind,
+					   "The API replied %s (HTTP %d): %s",
 					   status, http_status, message);
 	else
-		velt_error_set(error, kind, "The API replied %s (HTTP %d).",
-					   status, http_status);
+		velt_error_set(error, meaning.kind,
+					   "The API replied %s (HTTP %d).", status, http_status);
 	error->http_status = http_status;
 	error->enveloped = true;
-	error->permanent = page->envelope[ERROR_DETAILS].kind > VELT_JSON_NULL;
+	/* an error that carries details is documented to be permanent */
+	error->transient = meaning.transient &&
+		page->envelope[ERROR_DETAILS].kind <= VELT_JSON_NULL;
 	return false;
 }
 

@@ -2,51 +2,37 @@
  * client/transport.c
  *		Bodies out, bytes back: the connections of one session.
  *
- * A transfer is queued, then running, then done; a failed attempt that may be
- * repeated goes from running back to queued, which is decided in one place,
- * end_attempt.  curl's callbacks only note what happens: owners are told from
- * velt_transport_drive, outside of libcurl.
+ * A transfer is queued, then running, then done; one that failed for a reason
+ * that may pass is delayed, then queued again, which is decided in one place,
+ * end_attempt.  Owners are told from velt_transport_drive, outside of
+ * libcurl.
  */
 #include "client/transport.h"
 
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
 #include "client/event_loop.h"
 #include "client/handle.h"
-
-/*
- * All header lines of a response, with 1xx responses and trailers.  Usual are
- * 1 kB; servers themselves refuse requests with more than 8 or 16.
- */
-#define MAX_HEADER_BYTES	(64 * 1024)
+#include "client/transfer.h"
 
 /* A transport that is driven once does not go on forever. */
 #define MAX_ROUNDS			8
 
+#define MINUTE_MS			60000
+
+/*
+ * A connection that was not looked after for longer than this may have been
+ * given up by the other side.
+ */
+#define LONG_GAP_MS			1000
+
+/* Attempts that are not asked for in time leave no trace. */
+#define MAX_LOG				256
+
 typedef TAILQ_HEAD(TransferList, VeltTransfer) TransferList;
-
-struct VeltTransfer
-{
-	TAILQ_ENTRY(VeltTransfer) link;
-	VeltTransport *transport;
-	const VeltSink *sink;
-	void	   *owner;
-	char	   *url;
-	char	   *body;
-
-	/* of the attempt at hand */
-	CURL	   *easy;			/* NULL while queued */
-	VeltPhase	phase;
-	int64_t		started_ms;
-	size_t		header_bytes;
-	bool		headers_complete;
-	VeltError	error;			/* why a callback ended it, or kind NONE */
-	char		curl_message[CURL_ERROR_SIZE];
-};
 
 struct VeltTransport
 {
@@ -55,7 +41,8 @@ struct VeltTransport
 	CURLSH	   *share;
 	struct curl_slist *headers;
 
-	TransferList queued;
+	TransferList queued;		/* to be started, in this order */
+	TransferList delayed;		/* until their not_before_ms */
 	TransferList running;
 	int			nrunning;
 	bool		driving;		/* within velt_transport_drive */
@@ -64,7 +51,18 @@ struct VeltTransport
 	CURL	  **idle;
 	int			nidle;
 
+	/* the clock of deadlines, which stands still while nobody drives */
+	int64_t		undriven_ms;	/* how far it is behind */
+	int64_t		left_ms;		/* since when it stands still; 0: it runs */
+
+	int64_t		paused_until_ms;	/* the server wants to be left alone */
+	int64_t		next_start_ms;	/* for max_requests_per_minute */
+
 	VeltTransportStats stats;
+	VeltNotice	notice;			/* wait_ms 0: none */
+	VeltAttempt *log;			/* a ring; NULL: none is kept */
+	int			log_first;
+	int			log_length;
 };
 
 /* ----------
@@ -89,77 +87,6 @@ static void
 restore_signals(const sigset_t *saved)
 {
 	pthread_sigmask(SIG_SETMASK, saved, NULL);
-}
-
-/* ----------
- * Callbacks, from within libcurl
- * ----------
- */
-
-static bool
-is_loopback(const char *address)
-{
-	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
-}
-
-/* Connected, and about to send: the last moment to see who would get it. */
-static int
-before_request(void *data, char *peer, char *local, int peer_port,
-			   int local_port)
-{
-	VeltTransfer *transfer = data;
-
-	(void) local;
-	(void) peer_port;
-	(void) local_port;
-	if (transfer->transport->config.loopback_only && !is_loopback(peer))
-	{
-		velt_error_set(&transfer->error, VELT_ERROR_CONNECT,
-					   "Without TLS nothing is sent to %s, which is not this machine.",
-					   peer);
-		return CURL_PREREQFUNC_ABORT;
-	}
-	transfer->phase = VELT_PHASE_REQUEST;
-	return CURL_PREREQFUNC_OK;
-}
-
-static size_t
-receive_header(char *bytes, size_t size, size_t count, void *data)
-{
-	VeltTransfer *transfer = data;
-
-	transfer->phase = VELT_PHASE_RESPONSE;
-	if (size * count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
-		transfer->headers_complete = false;
-	else if (bytes[0] == '\r' || bytes[0] == '\n')
-		transfer->headers_complete = true;
-	transfer->header_bytes += size * count;
-	if (transfer->header_bytes <= MAX_HEADER_BYTES)
-		return size * count;
-	velt_error_set(&transfer->error, VELT_ERROR_RESPONSE_SIZE,
-				   "The response has more than %d bytes of headers.",
-				   MAX_HEADER_BYTES);
-	return 0;
-}
-
-static long
-http_status(const VeltTransfer *transfer)
-{
-	long		status = 0;
-
-	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
-	return status;
-}
-
-static size_t
-receive_body(char *bytes, size_t size, size_t count, void *data)
-{
-	VeltTransfer *transfer = data;
-
-	if (transfer->sink->receive(transfer->owner, http_status(transfer), bytes,
-								size * count, &transfer->error))
-		return size * count;
-	return CURL_WRITEFUNC_ERROR;
 }
 
 /* ----------
@@ -244,7 +171,9 @@ velt_transport_create(const VeltTransportConfig *config, VeltError *error)
 		return NULL;
 	}
 	TAILQ_INIT(&transport->queued);
+	TAILQ_INIT(&transport->delayed);
 	TAILQ_INIT(&transport->running);
+	transport->left_ms = velt_event_loop_now();
 	transport->idle = calloc(config->max_concurrency, sizeof(CURL *));
 	if (!copy_config(&transport->config, config) || transport->idle == NULL)
 		velt_error_out_of_memory(error);
@@ -267,6 +196,7 @@ velt_transport_destroy(VeltTransport *transport)
 	if (transport == NULL)
 		return;
 	while ((transfer = TAILQ_FIRST(&transport->running)) != NULL ||
+		   (transfer = TAILQ_FIRST(&transport->delayed)) != NULL ||
 		   (transfer = TAILQ_FIRST(&transport->queued)) != NULL)
 		velt_transfer_cancel(transfer);
 	block_signals(&saved);
@@ -280,12 +210,98 @@ velt_transport_destroy(VeltTransport *transport)
 		explicit_bzero(h->data, strlen(h->data));
 	curl_slist_free_all(transport->headers);
 	free(transport->idle);
+	free(transport->log);
 	free_config(&transport->config);
 	free(transport);
 }
 
 /* ----------
- * Transfers
+ * The clock
+ * ----------
+ */
+
+static int64_t
+clock_now(const VeltTransport *transport)
+{
+	return (transport->left_ms ? transport->left_ms :
+			velt_event_loop_now()) - transport->undriven_ms;
+}
+
+/* When the next request may leave, for all that the server and we allow. */
+static int64_t
+next_start(const VeltTransport *transport)
+{
+	return transport->paused_until_ms > transport->next_start_ms ?
+		transport->paused_until_ms : transport->next_start_ms;
+}
+
+static int64_t
+deadline(const VeltTransfer *transfer)
+{
+	return transfer->started_ms + velt_transfer_time_allowed(transfer);
+}
+
+/* When something is due that no socket will tell of. */
+static int64_t
+next_due(const VeltTransport *transport)
+{
+	int64_t		due = VELT_NEVER;
+	VeltTransfer *transfer;
+
+	TAILQ_FOREACH(transfer, &transport->running, link)
+	{
+		if (deadline(transfer) < due)
+			due = deadline(transfer);
+	}
+	TAILQ_FOREACH(transfer, &transport->delayed, link)
+	{
+		if (transfer->not_before_ms < due)
+			due = transfer->not_before_ms;
+	}
+	if (!TAILQ_EMPTY(&transport->queued) &&
+		transport->nrunning < transport->config.max_concurrency &&
+		next_start(transport) < due)
+		due = next_start(transport);
+	return due;
+}
+
+void
+velt_transport_enter(VeltTransport *transport)
+{
+	int64_t		gap;
+	VeltTransfer *transfer;
+
+	if (transport->left_ms == 0)
+		return;
+	gap = velt_event_loop_now() - transport->left_ms;
+	transport->undriven_ms += gap;
+	transport->left_ms = 0;
+	if (gap < LONG_GAP_MS)
+		return;
+	TAILQ_FOREACH(transfer, &transport->running, link)
+		transfer->slept = true;
+}
+
+/*
+ * Who waits is woken when something is due, and comes here.  If that was long
+ * ago, nobody has waited since, whatever was announced.
+ */
+void
+velt_transport_leave(VeltTransport *transport)
+{
+	int64_t		due;
+
+	if (transport->left_ms != 0)
+		return;
+	due = next_due(transport);
+	transport->left_ms = velt_event_loop_now();
+	if (due != VELT_NEVER &&
+		transport->left_ms - LONG_GAP_MS > due + transport->undriven_ms)
+		transport->left_ms = due + transport->undriven_ms - 1;
+}
+
+/* ----------
+ * Starting
  * ----------
  */
 
@@ -299,11 +315,7 @@ take_handle(VeltTransport *transport, VeltError *error)
 	easy = velt_handle_create(&transport->config, transport->headers,
 							  transport->share, transport->loop, error);
 	if (easy != NULL)
-	{
-		curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
-		curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, receive_header);
-		curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body);
-	}
+		velt_transfer_prepare(easy);
 	return easy;
 }
 
@@ -322,58 +334,58 @@ release_handle(VeltTransfer *transfer)
 	transport->nrunning--;
 }
 
-static void
-free_transfer(VeltTransfer *transfer)
-{
-	free(transfer->url);
-	free(transfer->body);
-	free(transfer);
-}
-
-static bool
-set_transfer_options(VeltTransfer *transfer)
-{
-	CURL	   *easy = transfer->easy;
-
-	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
-	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_message);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
-	return curl_easy_setopt(easy, CURLOPT_URL, transfer->url) == CURLE_OK;
-}
-
 /* The attempt leaves with the next kick. */
 static bool
 start_attempt(VeltTransfer *transfer, VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
+	CURL	   *easy = take_handle(transport, error);
 
-	transfer->easy = take_handle(transport, error);
-	if (transfer->easy == NULL)
+	if (easy == NULL)
 		return false;
 	TAILQ_REMOVE(&transport->queued, transfer, link);
 	TAILQ_INSERT_TAIL(&transport->running, transfer, link);
 	transport->nrunning++;
-
-	transfer->phase = VELT_PHASE_CONNECT;
-	transfer->started_ms = velt_event_loop_now();
-	transfer->header_bytes = 0;
-	transfer->headers_complete = false;
-	transfer->error.kind = VELT_ERROR_NONE;
-	transfer->curl_message[0] = '\0';
-	transfer->sink->begin(transfer->owner);
 	transport->stats.requests++;
-	if (!set_transfer_options(transfer) ||
+	if (transfer->retry.attempts > 0)
+		transport->stats.retries++;
+	if (velt_transfer_begin(transfer, easy, clock_now(transport)) &&
 		curl_multi_add_handle(velt_event_loop_multi(transport->loop),
-							  transfer->easy) != CURLM_OK)
+							  easy) == CURLM_OK)
+		return true;
+	release_handle(transfer);
+	TAILQ_INSERT_HEAD(&transport->queued, transfer, link);
+	return velt_error_out_of_memory(error);
+}
+
+/* Spreads max_requests_per_minute evenly, without saving up idle time. */
+static void
+pace(VeltTransport *transport, int64_t now)
+{
+	int			rate = transport->config.max_requests_per_minute;
+
+	if (rate > 0)
+		transport->next_start_ms = now + (MINUTE_MS + rate - 1) / rate;
+}
+
+/* Puts first in the queue what has been delayed for long enough. */
+static void
+end_delays(VeltTransport *transport)
+{
+	int64_t		now = clock_now(transport);
+	VeltTransfer *transfer;
+	VeltTransfer *next;
+
+	for (transfer = TAILQ_FIRST(&transport->delayed); transfer != NULL;
+		 transfer = next)
 	{
-		release_handle(transfer);
+		next = TAILQ_NEXT(transfer, link);
+		if (transfer->not_before_ms > now)
+			continue;
+		TAILQ_REMOVE(&transport->delayed, transfer, link);
+		transfer->not_before_ms = 0;
 		TAILQ_INSERT_HEAD(&transport->queued, transfer, link);
-		return velt_error_out_of_memory(error);
 	}
-	return true;
 }
 
 /* Starts what there is room for; false only if that failed. */
@@ -382,62 +394,29 @@ start_queued(VeltTransport *transport, bool *started, VeltError *error)
 {
 	VeltTransfer *transfer;
 
+	end_delays(transport);
 	while (transport->nrunning < transport->config.max_concurrency &&
 		   (transfer = TAILQ_FIRST(&transport->queued)) != NULL)
 	{
+		int64_t		now = clock_now(transport);
+
+		if (next_start(transport) > now)
+			break;
 		if (!start_attempt(transfer, error))
 			return false;
+		pace(transport, now);
 		*started = true;
 	}
 	return true;
 }
 
-static char *
-join_url(const char *base, const char *path)
-{
-	size_t		length = strlen(base);
-	size_t		size;
-	char	   *url;
-
-	while (length > 0 && base[length - 1] == '/')
-		length--;
-	size = length + strlen(path) + 1;
-	url = malloc(size);
-	if (url != NULL)
-		snprintf(url, size, "%.*s%s", (int) length, base, path);
-	return url;
-}
-
-/* How long an attempt may take, as far as it has come, in ms. */
-static int
-time_allowed(const VeltTransfer *transfer)
-{
-	const VeltTransportConfig *config = &transfer->transport->config;
-
-	if (transfer->phase == VELT_PHASE_CONNECT &&
-		config->connect_timeout_ms < config->request_timeout_ms)
-		return config->connect_timeout_ms;
-	return config->request_timeout_ms;
-}
-
-static int64_t
-deadline(const VeltTransfer *transfer)
-{
-	return transfer->started_ms + time_allowed(transfer);
-}
-
 static bool
 arm_timer(VeltTransport *transport, VeltError *error)
 {
-	int64_t		due_ms = VELT_NEVER;
-	VeltTransfer *transfer;
+	int64_t		due = next_due(transport);
 
-	TAILQ_FOREACH(transfer, &transport->running, link)
-	{
-		if (deadline(transfer) < due_ms)
-			due_ms = deadline(transfer);
-	}
-	return velt_event_loop_arm(transport->loop, due_ms, error);
+	return velt_event_loop_arm(transport->loop, due == VELT_NEVER ? due :
+							   due + transport->undriven_ms, error);
 }
 
 /*
@@ -460,31 +439,23 @@ VeltTransfer *
 velt_transport_submit(VeltTransport *transport, const char *path, char *body,
 					  const VeltSink *sink, void *owner, VeltError *error)
 {
-	VeltTransfer *transfer = calloc(1, sizeof(VeltTransfer));
+	VeltTransfer *transfer = velt_transfer_create(transport->config.base_url,
+												  path, body, sink, owner,
+												  error);
 	sigset_t	saved;
 	bool		started = false;
 	bool		ok;
 
-	if (transfer != NULL)
-		transfer->url = join_url(transport->config.base_url, path);
-	if (transfer == NULL || transfer->url == NULL)
-	{
-		free(transfer);
-		free(body);
-		velt_error_out_of_memory(error);
+	if (transfer == NULL)
 		return NULL;
-	}
 	transfer->transport = transport;
-	transfer->sink = sink;
-	transfer->owner = owner;
-	transfer->body = body;
 	TAILQ_INSERT_TAIL(&transport->queued, transfer, link);
 	if (transport->driving)
 		return transfer;		/* which starts it */
 
 	block_signals(&saved);
 	ok = start_queued(transport, &started, error) &&
-		(!started || kick(transport, error));
+		(started ? kick(transport, error) : arm_timer(transport, error));
 	restore_signals(&saved);
 	if (ok)
 		return transfer;
@@ -495,17 +466,20 @@ velt_transport_submit(VeltTransport *transport, const char *path, char *body,
 void
 velt_transfer_cancel(VeltTransfer *transfer)
 {
+	VeltTransport *transport = transfer->transport;
 	sigset_t	saved;
 
-	if (transfer->easy == NULL)
-		TAILQ_REMOVE(&transfer->transport->queued, transfer, link);
-	else
+	if (transfer->easy != NULL)
 	{
 		block_signals(&saved);
 		release_handle(transfer);
 		restore_signals(&saved);
 	}
-	free_transfer(transfer);
+	else if (transfer->not_before_ms > 0)
+		TAILQ_REMOVE(&transport->delayed, transfer, link);
+	else
+		TAILQ_REMOVE(&transport->queued, transfer, link);
+	velt_transfer_free(transfer);
 }
 
 /* ----------
@@ -513,66 +487,76 @@ velt_transfer_cancel(VeltTransfer *transfer)
  * ----------
  */
 
-/* What the transport saw go wrong, as an error. */
 static void
-describe_failure(VeltTransfer *transfer, CURLcode code, VeltError *error)
+log_attempt(VeltTransfer *transfer, int64_t bytes, bool failed)
 {
-	VeltErrorKind kind = velt_handle_error_kind(code);
-	char		message[CURL_ERROR_SIZE];
-	const char *text = transfer->curl_message[0] ? transfer->curl_message :
-		curl_easy_strerror(code);
+	VeltTransport *transport = transfer->transport;
+	VeltAttempt *attempt;
 
-	if (transfer->error.kind != VELT_ERROR_NONE)
-	{
-		*error = transfer->error;
+	if (transport->log == NULL || transport->log_length == MAX_LOG)
 		return;
-	}
-	/* what breaks off before a request was sent, did so in connecting */
-	if (kind == VELT_ERROR_UNAVAILABLE &&
-		transfer->phase == VELT_PHASE_CONNECT)
-		kind = VELT_ERROR_CONNECT;
-	velt_error_clean_text(message, sizeof(message), text, strlen(text),
-						  &transfer->transport->config.credentials);
-	velt_error_set(error, kind, "%s.", message);
+	attempt = &transport->log[(transport->log_first + transport->log_length++)
+							  % MAX_LOG];
+	attempt->path = transfer->path;
+	attempt->number = transfer->retry.attempts + 1;
+	attempt->http_status = velt_transfer_http_status(transfer);
+	attempt->duration_ms = clock_now(transport) - transfer->started_ms;
+	attempt->bytes_received = bytes;
+	attempt->failed = failed;
 }
 
+/* The request is to be made again after so long. */
 static void
-note_request_id(VeltTransfer *transfer, VeltError *error)
+delay(VeltTransfer *transfer, int64_t wait_ms, const VeltError *error)
 {
-	struct curl_header *header;
+	VeltTransport *transport = transfer->transport;
 
-	if (curl_easy_header(transfer->easy, "x-request-id", 0, CURLH_HEADER, -1,
-						 &header) == CURLHE_OK)
-		velt_error_clean_text(error->request_id, sizeof(error->request_id),
-							  header->value, strlen(header->value),
-							  &transfer->transport->config.credentials);
+	transfer->not_before_ms = clock_now(transport) + wait_ms;
+	TAILQ_INSERT_TAIL(&transport->delayed, transfer, link);
+	/* a limit on requests is one on all of them */
+	if (error->kind == VELT_ERROR_EXHAUSTED &&
+		transfer->not_before_ms > transport->paused_until_ms)
+		transport->paused_until_ms = transfer->not_before_ms;
+	if (wait_ms > transport->notice.wait_ms)
+	{
+		transport->notice.wait_ms = wait_ms;
+		transport->notice.cause = *error;
+	}
 }
 
 /*
- * The attempt at hand has ended, by curl's word or by ours (*error filled,
- * if code is not CURLE_OK).
+ * The attempt at hand has ended: well (error NULL), or not.  What died while
+ * nobody was looking starts anew, and is not held against the request.
  */
 static void
-end_attempt(VeltTransfer *transfer, CURLcode code, VeltError *error)
+end_attempt(VeltTransfer *transfer, bool by_curl, VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
-	VeltOutcome outcome = {NULL, 0};
+	VeltOutcome outcome = {error, 0};
+	int64_t		duration = clock_now(transport) - transfer->started_ms;
+	int64_t		retry_after = velt_transfer_retry_after_ms(transfer);
+	int64_t		wait;
 	curl_off_t	bytes = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
 	outcome.bytes_received = bytes;
 	transport->stats.bytes_received += bytes;
-	if (code != CURLE_OK)
-		outcome.error = error;
-	else if (!transfer->sink->check(transfer->owner, http_status(transfer),
-									error))
-		outcome.error = error;
-	if (outcome.error != NULL)
-		note_request_id(transfer, error);
-
+	log_attempt(transfer, bytes, error != NULL);
 	release_handle(transfer);
+	if (error != NULL && by_curl && transfer->slept && error->transient)
+	{
+		TAILQ_INSERT_HEAD(&transport->queued, transfer, link);
+		return;
+	}
+	if (error != NULL &&
+		velt_retry_again(&transfer->retry, duration, retry_after,
+						 transport->config.retry_timeout_ms, &wait, error))
+	{
+		delay(transfer, wait, error);
+		return;
+	}
 	transfer->sink->done(transfer->owner, &outcome);
-	free_transfer(transfer);
+	velt_transfer_free(transfer);
 }
 
 static void
@@ -584,19 +568,16 @@ end_finished(VeltTransport *transport)
 
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
 	{
-		VeltTransfer *transfer;
 		CURLcode	code = message->data.result;
+		VeltTransfer *transfer;
 		VeltError	error;
+		bool		ok;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		/* curl takes headers that break off for a response without body */
-		if (code == CURLE_OK && !transfer->headers_complete)
-			code = CURLE_GOT_NOTHING;
-		if (code != CURLE_OK)
-			describe_failure(transfer, code, &error);
-		end_attempt(transfer, code, &error);
+		ok = velt_transfer_judge(transfer, code, &error);
+		end_attempt(transfer, code != CURLE_OK, ok ? NULL : &error);
 	}
 }
 
@@ -607,7 +588,7 @@ end_finished(VeltTransport *transport)
 static void
 end_overdue(VeltTransport *transport)
 {
-	int64_t		now = velt_event_loop_now();
+	int64_t		now = clock_now(transport);
 	VeltTransfer *transfer = TAILQ_FIRST(&transport->running);
 
 	while (transfer != NULL)
@@ -619,18 +600,21 @@ end_overdue(VeltTransport *transport)
 			transfer = TAILQ_NEXT(transfer, link);
 			continue;
 		}
-		if (transfer->phase == VELT_PHASE_CONNECT)
-			velt_error_set(&error, VELT_ERROR_CONNECT,
-						   "No connection was made within %d ms.",
-						   time_allowed(transfer));
-		else
-			velt_error_set(&error, VELT_ERROR_UNAVAILABLE,
-						   "The response was not complete within %d ms.",
-						   time_allowed(transfer));
-		end_attempt(transfer, CURLE_OPERATION_TIMEDOUT, &error);
+		velt_transfer_describe_timeout(transfer, &error);
+		end_attempt(transfer, false, &error);
 		/* its owner may have ended others: look again from the start */
 		transfer = TAILQ_FIRST(&transport->running);
 	}
+}
+
+/* What still runs after the first look has not died while nobody drove. */
+static void
+end_sleep(VeltTransport *transport)
+{
+	VeltTransfer *transfer;
+
+	TAILQ_FOREACH(transfer, &transport->running, link)
+		transfer->slept = false;
 }
 
 static bool
@@ -646,6 +630,7 @@ drive(VeltTransport *transport, VeltError *error)
 
 		more = false;
 		end_finished(transport);
+		end_sleep(transport);
 		end_overdue(transport);
 		if (!start_queued(transport, &more, error))
 			return false;
@@ -685,12 +670,16 @@ velt_transport_fd(const VeltTransport *transport)
 VeltPhase
 velt_transport_phase(const VeltTransport *transport)
 {
-	VeltPhase	phase = VELT_PHASE_IDLE;
-	const VeltTransfer *transfer;
+	VeltPhase	phase = TAILQ_EMPTY(&transport->delayed) &&
+		TAILQ_EMPTY(&transport->queued) ? VELT_PHASE_IDLE :
+		VELT_PHASE_BACKOFF;
+	const VeltTransfer *transfer = TAILQ_FIRST(&transport->running);
 
+	if (transfer != NULL)
+		phase = transfer->phase;
 	TAILQ_FOREACH(transfer, &transport->running, link)
 	{
-		if (phase == VELT_PHASE_IDLE || transfer->phase < phase)
+		if (transfer->phase < phase)
 			phase = transfer->phase;
 	}
 	return phase;
@@ -703,6 +692,44 @@ velt_transport_stats(const VeltTransport *transport)
 
 	stats.open_connections = velt_event_loop_sockets(transport->loop);
 	return stats;
+}
+
+bool
+velt_transport_take_notice(VeltTransport *transport, VeltNotice *notice)
+{
+	*notice = transport->notice;
+	transport->notice.wait_ms = 0;
+	return notice->wait_ms > 0;
+}
+
+void
+velt_transport_set_log(VeltTransport *transport, bool log)
+{
+	if (log && transport->log == NULL)
+		transport->log = calloc(MAX_LOG, sizeof(VeltAttempt));
+	if (!log)
+	{
+		free(transport->log);
+		transport->log = NULL;
+		transport->log_length = 0;
+	}
+}
+
+bool
+velt_transport_take_log(VeltTransport *transport, VeltAttempt *attempt)
+{
+	if (transport->log_length == 0)
+		return false;
+	*attempt = transport->log[transport->log_first];
+	transport->log_first = (transport->log_first + 1) % MAX_LOG;
+	transport->log_length--;
+	return true;
+}
+
+const VeltTransportConfig *
+velt_transport_config(const VeltTransport *transport)
+{
+	return &transport->config;
 }
 
 const VeltCredentials *

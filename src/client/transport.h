@@ -3,8 +3,13 @@
  *		Bodies out, bytes back: the connections of one session.
  *
  * A transfer is one exchange with the API: queued until there is room, then
- * attempted.  Nothing in here blocks: what is to be waited for stands behind
- * one descriptor, and velt_transport_drive does what can be done now.
+ * attempted, and attempted again after a failure that may pass.  Nothing in
+ * here blocks: what is to be waited for stands behind one descriptor, and
+ * velt_transport_drive does what can be done now.
+ *
+ * Time counts, against deadlines and between retries, only while somebody
+ * waits, from velt_transport_enter to velt_transport_leave: a cursor that
+ * nobody fetches from does not run out of time.
  *
  * Knows neither JSON nor resources nor page tokens.
  */
@@ -34,7 +39,9 @@ typedef struct VeltTransportConfig
 	const char *key_file;		/* NULL: in cert_file */
 	int			connect_timeout_ms;
 	int			request_timeout_ms;
+	int			retry_timeout_ms;	/* 0: never retry */
 	int			max_concurrency;
+	int			max_requests_per_minute;	/* 0: as many as there are */
 } VeltTransportConfig;
 
 /* How a transfer ended. */
@@ -69,6 +76,7 @@ typedef struct VeltSink
 typedef enum VeltPhase
 {
 	VELT_PHASE_IDLE,
+	VELT_PHASE_BACKOFF,			/* until a request may be made (again) */
 	VELT_PHASE_CONNECT,			/* look-up, TCP, TLS */
 	VELT_PHASE_REQUEST,			/* until the first byte of the response */
 	VELT_PHASE_RESPONSE
@@ -77,9 +85,28 @@ typedef enum VeltPhase
 typedef struct VeltTransportStats
 {
 	int64_t		requests;
+	int64_t		retries;
 	int64_t		bytes_received;
 	int			open_connections;
 } VeltTransportStats;
+
+/* A request that is going to be made again, later. */
+typedef struct VeltNotice
+{
+	int64_t		wait_ms;
+	VeltError	cause;
+} VeltNotice;
+
+/* An attempt that has ended. */
+typedef struct VeltAttempt
+{
+	const char *path;
+	int			number;			/* of the request's attempts, from 1 */
+	int			http_status;	/* 0: no response */
+	int64_t		duration_ms;
+	int64_t		bytes_received;
+	bool		failed;
+} VeltAttempt;
 
 extern VeltTransport *velt_transport_create(const VeltTransportConfig *config,
 											VeltError *error);
@@ -100,6 +127,10 @@ extern VeltTransfer *velt_transport_submit(VeltTransport *transport,
 /* Ends a transfer at once; its owner hears nothing more of it. */
 extern void velt_transfer_cancel(VeltTransfer *transfer);
 
+/* The caller is about to wait for the descriptor; or is through with that. */
+extern void velt_transport_enter(VeltTransport *transport);
+extern void velt_transport_leave(VeltTransport *transport);
+
 /* Does what can be done without waiting. */
 extern bool velt_transport_drive(VeltTransport *transport, VeltError *error);
 
@@ -109,7 +140,20 @@ extern int	velt_transport_fd(const VeltTransport *transport);
 extern VeltPhase velt_transport_phase(const VeltTransport *transport);
 extern VeltTransportStats velt_transport_stats(const VeltTransport *transport);
 
-/* The transport's own copy. */
+/* The longest wait before a retry that began since the last call, if any. */
+extern bool velt_transport_take_notice(VeltTransport *transport,
+									   VeltNotice *notice);
+
+/*
+ * Keeps a record of attempts from now on, or no more.  The oldest one is
+ * taken; false when there is none.
+ */
+extern void velt_transport_set_log(VeltTransport *transport, bool log);
+extern bool velt_transport_take_log(VeltTransport *transport,
+									VeltAttempt *attempt);
+
+/* The transport's own copies. */
+extern const VeltTransportConfig *velt_transport_config(const VeltTransport *transport);
 extern const VeltCredentials *velt_transport_credentials(const VeltTransport *transport);
 
 /* "libcurl/8.1 ..." for velt_fdw_version(). */

@@ -70,6 +70,12 @@ velt_report_sqlstate(VeltErrorKind kind)
 	return reports[kind].sqlstate;
 }
 
+const char *
+velt_report_hint(VeltErrorKind kind)
+{
+	return reports[kind].hint;
+}
+
 char *
 velt_report_detail(const VeltError *error)
 {

@@ -16,6 +16,9 @@ extern void velt_report_fetch(const VeltError *error, const char *resource,
 /* The error's SQLSTATE as ereport takes it. */
 extern int	velt_report_sqlstate(VeltErrorKind kind);
 
+/* The next step, or NULL. */
+extern const char *velt_report_hint(VeltErrorKind kind);
+
 /* Its detail, in the database's encoding. */
 extern char *velt_report_detail(const VeltError *error);
 

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "access/htup_details.h"
 #include "access/xact.h"
 #include "catalog/pg_authid.h"
 #include "catalog/pg_foreign_server.h"
@@ -36,6 +37,9 @@
 /* The epoll set and the timer; sockets come and go. */
 #define TRANSPORT_DESCRIPTORS	2
 
+/* Who waits for longer than this wants to know why. */
+#define NOTICE_WAIT_MS			5000
+
 struct VeltSession
 {
 	MemoryContext context;		/* has the session and all it palloc'd */
@@ -50,6 +54,7 @@ struct VeltSession
 
 	/* what it was made from */
 	Oid			serverid;
+	Oid			mapped_user;	/* InvalidOid: a PUBLIC mapping */
 	List	   *server_options;
 	List	   *mapping_options;
 	char	   *auth_token;
@@ -60,7 +65,8 @@ typedef struct SessionEntry
 	Oid			umid;			/* key: OID of the user mapping */
 	uint32		server_hash;
 	uint32		mapping_hash;
-	bool		verified;		/* options have not changed since */
+	bool		verified;		/* options need not be compared */
+	bool		changed;		/* options may have changed since */
 	VeltSession *session;		/* NULL: none */
 } SessionEntry;
 
@@ -145,11 +151,17 @@ invalidate(Datum arg pg_attribute_unused(), int cacheid, uint32 hash)
 			entry->server_hash : entry->mapping_hash;
 
 		if (hash == 0 || hash == own)
+		{
 			entry->verified = false;
+			entry->changed = true;
+		}
 	}
 }
 
-/* keep_connections 'false': none outlives its transaction. */
+/*
+ * With keep_connections 'false' no session outlives its transaction, and none
+ * whose options may have changed does: its mapping may be gone altogether.
+ */
 static void
 end_transaction(XactEvent event, void *arg pg_attribute_unused())
 {
@@ -162,7 +174,7 @@ end_transaction(XactEvent event, void *arg pg_attribute_unused())
 	hash_seq_init(&status, sessions);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		if (entry->session && !entry->session->keep)
+		if (entry->session && (!entry->session->keep || entry->changed))
 			detach_session(entry);
 	}
 }
@@ -244,7 +256,9 @@ fill_config(VeltTransportConfig *config, const VeltSettings *settings,
 	config->key_file = settings->sslkey;
 	config->connect_timeout_ms = settings->connect_timeout_ms;
 	config->request_timeout_ms = settings->request_timeout_ms;
+	config->retry_timeout_ms = settings->retry_timeout_ms;
 	config->max_concurrency = settings->max_concurrency;
+	config->max_requests_per_minute = settings->max_requests_per_minute;
 }
 
 /* Tells fd.c of the descriptors that libcurl has; it does not ask before. */
@@ -281,6 +295,21 @@ open_transport(VeltSession *session, const VeltTransportConfig *config)
 					  velt_transport_fd(session->transport), NULL, NULL);
 }
 
+/* Whose mapping it is; GetUserMapping tells for whom it was looked up. */
+static Oid
+mapping_user(Oid umid)
+{
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(umid));
+	Oid			user = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		user = ((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser;
+		ReleaseSysCache(tuple);
+	}
+	return user;
+}
+
 static VeltSession *
 create_session(const VeltSettings *settings, const ForeignServer *server,
 			   const UserMapping *mapping, const char *token)
@@ -297,6 +326,7 @@ create_session(const VeltSettings *settings, const ForeignServer *server,
 	session->max_concurrency = settings->max_concurrency;
 	session->keep = settings->keep_connections;
 	session->serverid = server->serverid;
+	session->mapped_user = mapping_user(mapping->umid);
 	session->server_options = copyObject(server->options);
 	session->mapping_options = copyObject(mapping->options);
 	session->auth_token = pstrdup(token);
@@ -347,8 +377,8 @@ refresh_session(SessionEntry *entry, const UserMapping *mapping, uint64 before)
 	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID,
 												ObjectIdGetDatum(mapping->umid));
 	/* a file can change without a word to anybody */
-	entry->verified = settings.auth_token_file == NULL &&
-		invalidations == before;
+	entry->changed = invalidations != before;
+	entry->verified = settings.auth_token_file == NULL && !entry->changed;
 }
 
 VeltSession *
@@ -366,11 +396,79 @@ velt_session_acquire(Oid userid, Oid serverid)
 	{
 		entry->session = NULL;
 		entry->verified = false;
+		entry->changed = false;
 	}
 	if (entry->session == NULL || !entry->verified)
 		refresh_session(entry, mapping, before);
 	entry->session->nscans++;
 	return entry->session;
+}
+
+/* ----------
+ * The cache as users see it
+ * ----------
+ */
+
+static VeltSessionInfo *
+describe_session(const SessionEntry *entry)
+{
+	VeltSession *session = entry->session;
+	VeltSessionInfo *info = palloc(sizeof(VeltSessionInfo));
+
+	info->server_name = pstrdup(session->server_name);
+	info->user_name = OidIsValid(session->mapped_user) ?
+		GetUserNameFromId(session->mapped_user, true) : pstrdup("public");
+	info->workspace_id =
+		pstrdup(velt_transport_credentials(session->transport)->workspace_id);
+	info->valid = !entry->changed;
+	info->stats = velt_transport_stats(session->transport);
+	return info;
+}
+
+List *
+velt_session_list(void)
+{
+	HASH_SEQ_STATUS status;
+	SessionEntry *entry;
+	List	   *list = NIL;
+
+	if (sessions == NULL)
+		return NIL;
+	hash_seq_init(&status, sessions);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->session)
+			list = lappend(list, describe_session(entry));
+	}
+	return list;
+}
+
+bool
+velt_session_disconnect(Oid serverid)
+{
+	HASH_SEQ_STATUS status;
+	SessionEntry *entry;
+	bool		ended = false;
+
+	if (sessions == NULL)
+		return false;
+	hash_seq_init(&status, sessions);
+	while ((entry = hash_seq_search(&status)) != NULL)
+	{
+		if (entry->session == NULL ||
+			(OidIsValid(serverid) && entry->session->serverid != serverid))
+			continue;
+		if (entry->session->nscans > 0)
+		{
+			ereport(WARNING,
+					(errmsg("cannot close connections to foreign server \"%s\" because they are still in use",
+							entry->session->server_name)));
+			continue;
+		}
+		detach_session(entry);
+		ended = true;
+	}
+	return ended;
 }
 
 /* ----------
@@ -396,19 +494,78 @@ velt_session_max_concurrency(const VeltSession *session)
 	return session->max_concurrency;
 }
 
+/* Says why a statement takes its time, if it is going to wait for long. */
+static void
+notify_of_waits(VeltSession *session)
+{
+	VeltNotice	notice;
+
+	if (velt_transport_take_notice(session->transport, &notice) &&
+		notice.wait_ms >= NOTICE_WAIT_MS)
+		ereport(NOTICE,
+				(errmsg("foreign server \"%s\" is asked again in %d seconds",
+						session->server_name, (int) (notice.wait_ms / 1000)),
+				 errdetail_internal("%s", velt_report_detail(&notice.cause))));
+}
+
+static void
+log_attempts(VeltSession *session)
+{
+	VeltAttempt attempt;
+
+	while (velt_transport_take_log(session->transport, &attempt))
+		ereport(DEBUG1,
+				(errmsg_internal("velt_fdw: POST %s, attempt %d: %s, HTTP %d, %d ms, %lld bytes",
+								 attempt.path, attempt.number,
+								 attempt.failed ? "failed" : "done",
+								 attempt.http_status,
+								 (int) attempt.duration_ms,
+								 (long long) attempt.bytes_received)));
+}
+
+/* Lets the transport do what it can; reports what there is to report. */
+static void
+drive_session(VeltSession *session)
+{
+	VeltError	error;
+
+	velt_transport_set_log(session->transport,
+						   message_level_is_interesting(DEBUG1));
+	if (!velt_transport_drive(session->transport, &error))
+		velt_report_fetch(&error, NULL, session->server_name);
+	report_descriptors(session);
+	log_attempts(session);
+	notify_of_waits(session);
+}
+
+int
+velt_session_begin_wait(VeltSession *session)
+{
+	velt_transport_enter(session->transport);
+	return velt_transport_fd(session->transport);
+}
+
+void
+velt_session_end_wait(VeltSession *session)
+{
+	velt_transport_leave(session->transport);
+	drive_session(session);
+	CHECK_FOR_INTERRUPTS();
+}
+
 void
 velt_session_wait(VeltSession *session)
 {
 	WaitEvent	event;
-	VeltError	error;
 
-	(void) WaitEventSetWait(session->events, -1, &event, 1, PG_WAIT_EXTENSION);
+	velt_transport_enter(session->transport);
+	(void) WaitEventSetWait(session->events, -1, &event, 1,
+							velt_compat_wait_event(velt_transport_phase(session->transport)));
+	velt_transport_leave(session->transport);
 	if (event.events & WL_LATCH_SET)
 		ResetLatch(MyLatch);
 	CHECK_FOR_INTERRUPTS();
-	if (event.events & WL_SOCKET_READABLE &&
-		!velt_transport_drive(session->transport, &error))
-		velt_report_fetch(&error, NULL, session->server_name);
-	report_descriptors(session);
+	if (event.events & WL_SOCKET_READABLE)
+		drive_session(session);
 	CHECK_FOR_INTERRUPTS();
 }

@@ -10,6 +10,7 @@
 #include "postgres.h"
 
 #include "client/transport.h"
+#include "nodes/pg_list.h"
 
 typedef struct VeltSession VeltSession;
 
@@ -29,10 +30,36 @@ extern bool *velt_session_workspace_known(VeltSession *session);
 
 extern int	velt_session_max_concurrency(const VeltSession *session);
 
+/* A cached session, for who wants to know. */
+typedef struct VeltSessionInfo
+{
+	char	   *server_name;
+	char	   *user_name;		/* "public" for a PUBLIC mapping */
+	char	   *workspace_id;
+	bool		valid;			/* made from the options as they are now */
+	VeltTransportStats stats;
+} VeltSessionInfo;
+
+/* All cached sessions, as palloc'd VeltSessionInfos. */
+extern List *velt_session_list(void);
+
+/*
+ * Ends the sessions of a server (InvalidOid: of all) that no scan holds, and
+ * warns of the others.  Returns whether one was ended.
+ */
+extern bool velt_session_disconnect(Oid serverid);
+
 /*
  * Waits until something has happened to a transfer, and lets the transport
  * make of it what it can.  Any interrupt ends it at once, with an error.
  */
 extern void velt_session_wait(VeltSession *session);
+
+/*
+ * The same in two halves, for who waits elsewhere, together with others: the
+ * descriptor to wait for, until it is readable; and what there is to do then.
+ */
+extern int	velt_session_begin_wait(VeltSession *session);
+extern void velt_session_end_wait(VeltSession *session);
 
 #endif							/* VELT_FOREIGN_SESSION_H */

@@ -1,0 +1,82 @@
+/*
+ * client/retry.c
+ *		Whether a failed request is made again, and when.
+ */
+#include "client/retry.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+/* The API's published advice is to begin with a second. */
+#define FIRST_BACKOFF_MS	1000
+
+/* With its jitter a backoff is never longer than 30 s. */
+#define MAX_BACKOFF_MS		20000
+#define JITTER_PART			2	/* up to one half is added */
+
+/* Who refuses a connection three times is not there. */
+#define CONNECT_ATTEMPTS	3
+
+/*
+ * Doubles with each attempt.  What is added at random keeps clients that
+ * failed together from coming back together.
+ */
+static int64_t
+backoff_ms(int attempts)
+{
+	int64_t		backoff = FIRST_BACKOFF_MS;
+	uint32_t	random;
+
+	while (--attempts > 0 && backoff < MAX_BACKOFF_MS)
+		backoff *= 2;
+	if (backoff > MAX_BACKOFF_MS)
+		backoff = MAX_BACKOFF_MS;
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) != sizeof(random))
+		random = 0;
+	return backoff + random % (backoff / JITTER_PART);
+}
+
+static void
+append_detail(VeltError *error, const char *format, int attempts,
+			  int64_t ms)
+{
+	size_t		length = strlen(error->detail);
+
+	snprintf(error->detail + length, sizeof(error->detail) - length, format,
+			 attempts, attempts == 1 ? "" : "s", (double) ms / 1000);
+}
+
+/* The cause may pass, but not within the time that is left. */
+static void
+give_up(const VeltRetry *retry, VeltError *error)
+{
+	error->kind = VELT_ERROR_EXHAUSTED;
+	append_detail(error, " Gave up after %d attempt%s in %.1f s.",
+				  retry->attempts, retry->spent_ms);
+}
+
+bool
+velt_retry_again(VeltRetry *retry, int64_t attempt_ms,
+				 int64_t retry_after_ms, int64_t limit_ms, int64_t *wait_ms,
+				 VeltError *error)
+{
+	retry->attempts++;
+	retry->spent_ms += attempt_ms;
+	if (!error->transient || limit_ms == 0)
+		return false;
+	if (error->kind == VELT_ERROR_CONNECT &&
+		++retry->connect_attempts >= CONNECT_ATTEMPTS)
+		return false;
+
+	*wait_ms = retry_after_ms > 0 ? retry_after_ms :
+		backoff_ms(retry->attempts);
+	if (*wait_ms > limit_ms - retry->spent_ms)
+	{
+		give_up(retry, error);
+		return false;
+	}
+	retry->spent_ms += *wait_ms;
+	return true;
+}

@@ -1,0 +1,269 @@
+/*
+ * client/transfer.c
+ *		One exchange with the API: the attempt at hand, as curl sees it.
+ *
+ * The callbacks only note what happens, and hand bytes to the owner's sink.
+ */
+#include "client/transfer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "client/handle.h"
+
+/*
+ * All header lines of a response, with 1xx responses and trailers.  Usual are
+ * 1 kB; servers themselves refuse requests with more than 8 or 16.
+ */
+#define MAX_HEADER_BYTES	(64 * 1024)
+
+/* ----------
+ * Callbacks, from within libcurl
+ * ----------
+ */
+
+static bool
+is_loopback(const char *address)
+{
+	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
+}
+
+/* Connected, and about to send: the last moment to see who would get it. */
+static int
+before_request(void *data, char *peer, char *local, int peer_port,
+			   int local_port)
+{
+	VeltTransfer *transfer = data;
+
+	(void) local;
+	(void) peer_port;
+	(void) local_port;
+	if (velt_transport_config(transfer->transport)->loopback_only &&
+		!is_loopback(peer))
+	{
+		velt_error_set(&transfer->error, VELT_ERROR_CONNECT,
+					   "Without TLS nothing is sent to %s, which is not this machine.",
+					   peer);
+		return CURL_PREREQFUNC_ABORT;
+	}
+	transfer->phase = VELT_PHASE_REQUEST;
+	return CURL_PREREQFUNC_OK;
+}
+
+static size_t
+receive_header(char *bytes, size_t size, size_t count, void *data)
+{
+	VeltTransfer *transfer = data;
+
+	transfer->phase = VELT_PHASE_RESPONSE;
+	if (size * count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
+		transfer->headers_complete = false;
+	else if (bytes[0] == '\r' || bytes[0] == '\n')
+		transfer->headers_complete = true;
+	transfer->header_bytes += size * count;
+	if (transfer->header_bytes <= MAX_HEADER_BYTES)
+		return size * count;
+	velt_error_set(&transfer->error, VELT_ERROR_RESPONSE_SIZE,
+				   "The response has more than %d bytes of headers.",
+				   MAX_HEADER_BYTES);
+	return 0;
+}
+
+int
+velt_transfer_http_status(const VeltTransfer *transfer)
+{
+	long		status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_RESPONSE_CODE, &status);
+	return (int) status;
+}
+
+static size_t
+receive_body(char *bytes, size_t size, size_t count, void *data)
+{
+	VeltTransfer *transfer = data;
+
+	if (transfer->sink->receive(transfer->owner,
+								velt_transfer_http_status(transfer), bytes,
+								size * count, &transfer->error))
+		return size * count;
+	return CURL_WRITEFUNC_ERROR;
+}
+
+/* ----------
+ * Beginning
+ * ----------
+ */
+
+static char *
+join_url(const char *base, const char *path)
+{
+	size_t		length = strlen(base);
+	size_t		size;
+	char	   *url;
+
+	while (length > 0 && base[length - 1] == '/')
+		length--;
+	size = length + strlen(path) + 1;
+	url = malloc(size);
+	if (url != NULL)
+		snprintf(url, size, "%.*s%s", (int) length, base, path);
+	return url;
+}
+
+VeltTransfer *
+velt_transfer_create(const char *base_url, const char *path, char *body,
+					 const VeltSink *sink, void *owner, VeltError *error)
+{
+	VeltTransfer *transfer = calloc(1, sizeof(VeltTransfer));
+
+	if (transfer != NULL)
+		transfer->url = join_url(base_url, path);
+	if (transfer == NULL || transfer->url == NULL)
+	{
+		free(transfer);
+		free(body);
+		velt_error_out_of_memory(error);
+		return NULL;
+	}
+	transfer->path = path;
+	transfer->sink = sink;
+	transfer->owner = owner;
+	transfer->body = body;
+	return transfer;
+}
+
+void
+velt_transfer_free(VeltTransfer *transfer)
+{
+	free(transfer->url);
+	free(transfer->body);
+	free(transfer);
+}
+
+void
+velt_transfer_prepare(CURL *easy)
+{
+	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
+	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, receive_header);
+	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body);
+}
+
+bool
+velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
+{
+	transfer->easy = easy;
+	transfer->phase = VELT_PHASE_CONNECT;
+	transfer->started_ms = now_ms;
+	transfer->not_before_ms = 0;
+	transfer->slept = false;
+	transfer->header_bytes = 0;
+	transfer->headers_complete = false;
+	transfer->error.kind = VELT_ERROR_NONE;
+	transfer->curl_message[0] = '\0';
+	transfer->sink->begin(transfer->owner);
+
+	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_message);
+	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
+	return curl_easy_setopt(easy, CURLOPT_URL, transfer->url) == CURLE_OK;
+}
+
+/* ----------
+ * The end of an attempt
+ * ----------
+ */
+
+int
+velt_transfer_time_allowed(const VeltTransfer *transfer)
+{
+	const VeltTransportConfig *config =
+		velt_transport_config(transfer->transport);
+
+	if (transfer->phase == VELT_PHASE_CONNECT &&
+		config->connect_timeout_ms < config->request_timeout_ms)
+		return config->connect_timeout_ms;
+	return config->request_timeout_ms;
+}
+
+void
+velt_transfer_describe_timeout(const VeltTransfer *transfer,
+							   VeltError *error)
+{
+	int			allowed = velt_transfer_time_allowed(transfer);
+
+	if (transfer->phase == VELT_PHASE_CONNECT)
+		velt_error_set(error, VELT_ERROR_CONNECT,
+					   "No connection was made within %d ms.", allowed);
+	else
+		velt_error_set(error, VELT_ERROR_UNAVAILABLE,
+					   "The response was not complete within %d ms.", allowed);
+	error->transient = true;
+}
+
+/* What curl saw go wrong, as an error. */
+static void
+describe_failure(const VeltTransfer *transfer, CURLcode code,
+				 VeltError *error)
+{
+	VeltErrorKind kind = velt_handle_error_kind(code);
+	char		message[CURL_ERROR_SIZE];
+	const char *text = transfer->curl_message[0] ? transfer->curl_message :
+		curl_easy_strerror(code);
+
+	/* what breaks off before a request was sent, did so in connecting */
+	if (kind == VELT_ERROR_UNAVAILABLE &&
+		transfer->phase == VELT_PHASE_CONNECT)
+		kind = VELT_ERROR_CONNECT;
+	velt_error_clean_text(message, sizeof(message), text, strlen(text),
+						  velt_transport_credentials(transfer->transport));
+	velt_error_set(error, kind, "%s.", message);
+	error->transient = kind == VELT_ERROR_UNAVAILABLE ||
+		kind == VELT_ERROR_CONNECT;
+}
+
+static void
+note_request_id(const VeltTransfer *transfer, VeltError *error)
+{
+	struct curl_header *header;
+
+	if (curl_easy_header(transfer->easy, "x-request-id", 0, CURLH_HEADER, -1,
+						 &header) == CURLHE_OK)
+		velt_error_clean_text(error->request_id, sizeof(error->request_id),
+							  header->value, strlen(header->value),
+							  velt_transport_credentials(transfer->transport));
+}
+
+bool
+velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
+{
+	/* curl takes headers that break off for a response without body */
+	if (code == CURLE_OK && !transfer->headers_complete)
+		code = CURLE_GOT_NOTHING;
+
+	if (transfer->error.kind != VELT_ERROR_NONE)
+		*error = transfer->error;
+	else if (code != CURLE_OK)
+		describe_failure(transfer, code, error);
+	else if (transfer->sink->check(transfer->owner,
+								   velt_transfer_http_status(transfer),
+								   error))
+		return true;
+	note_request_id(transfer, error);
+	return false;
+}
+
+int64_t
+velt_transfer_retry_after_ms(const VeltTransfer *transfer)
+{
+	curl_off_t	seconds = 0;
+
+	/* curl reads both forms, seconds and a date */
+	curl_easy_getinfo(transfer->easy, CURLINFO_RETRY_AFTER, &seconds);
+	return seconds > 0 && seconds < INT32_MAX ? seconds * 1000 :
+		seconds > 0 ? INT32_MAX : 0;
+}

@@ -1,0 +1,73 @@
+/*
+ * client/transfer.h
+ *		One exchange with the API: the attempt at hand, as curl sees it.
+ *
+ * Internal to the transport, which decides when attempts begin and what
+ * becomes of them.
+ */
+#ifndef VELT_CLIENT_TRANSFER_H
+#define VELT_CLIENT_TRANSFER_H
+
+#include <curl/curl.h>
+#include <sys/queue.h>
+
+#include "client/retry.h"
+#include "client/transport.h"
+
+struct VeltTransfer
+{
+	TAILQ_ENTRY(VeltTransfer) link;
+	VeltTransport *transport;
+	const VeltSink *sink;
+	void	   *owner;
+	const char *path;			/* the caller's */
+	char	   *url;
+	char	   *body;
+	VeltRetry	retry;
+	int64_t		not_before_ms;	/* when a backoff ends; 0: none */
+	bool		slept;			/* it ran while nobody drove */
+
+	/* of the attempt at hand */
+	CURL	   *easy;			/* NULL while queued */
+	VeltPhase	phase;
+	int64_t		started_ms;
+	size_t		header_bytes;
+	bool		headers_complete;
+	VeltError	error;			/* why a callback ended it, or kind NONE */
+	char		curl_message[CURL_ERROR_SIZE];
+};
+
+/* Takes the body over, also on failure. */
+extern VeltTransfer *velt_transfer_create(const char *base_url,
+										  const char *path, char *body,
+										  const VeltSink *sink, void *owner,
+										  VeltError *error);
+extern void velt_transfer_free(VeltTransfer *transfer);
+
+/* Sets what all transfers have in common, once for a handle. */
+extern void velt_transfer_prepare(CURL *easy);
+
+/* Puts the handle to the transfer's use, for an attempt that begins now. */
+extern bool velt_transfer_begin(VeltTransfer *transfer, CURL *easy,
+								int64_t now_ms);
+
+/* How long the attempt may take, as far as it has come, in ms. */
+extern int	velt_transfer_time_allowed(const VeltTransfer *transfer);
+
+/* The attempt has run out of time. */
+extern void velt_transfer_describe_timeout(const VeltTransfer *transfer,
+										   VeltError *error);
+
+/*
+ * curl has ended the attempt with that code.  True if the response is an
+ * answer.
+ */
+extern bool velt_transfer_judge(VeltTransfer *transfer, CURLcode code,
+								VeltError *error);
+
+/* How long the server wants to be left alone, or 0. */
+extern int64_t velt_transfer_retry_after_ms(const VeltTransfer *transfer);
+
+extern int	velt_transfer_http_status(const VeltTransfer *transfer);
+
+#endif							/* VELT_CLIENT_TRANSFER_H */
