@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "commands/commands.h"
+#include "executor/async.h"
 #include "executor/scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
@@ -27,6 +28,11 @@ velt_fdw_handler(PG_FUNCTION_ARGS pg_attribute_unused())
 	routine->IterateForeignScan = veltIterateForeignScan;
 	routine->ReScanForeignScan = veltReScanForeignScan;
 	routine->EndForeignScan = veltEndForeignScan;
+
+	routine->IsForeignPathAsyncCapable = veltIsForeignPathAsyncCapable;
+	routine->ForeignAsyncRequest = veltForeignAsyncRequest;
+	routine->ForeignAsyncConfigureWait = veltForeignAsyncConfigureWait;
+	routine->ForeignAsyncNotify = veltForeignAsyncNotify;
 
 	routine->ExplainForeignScan = veltExplainForeignScan;
 	routine->ImportForeignSchema = veltImportForeignSchema;

@@ -9,6 +9,7 @@
 
 #include "catalog/pg_foreign_server.h"
 #include "executor/executor.h"
+#include "executor/async.h"
 #include "executor/filter_keys.h"
 #include "executor/scan.h"
 #include "foreign/column.h"
@@ -73,9 +74,11 @@ stop_scan(VeltScan *scan)
 	scan->cursor = NULL;
 	scan->session = NULL;
 	scan->done = false;
+	scan->pending = false;
 	velt_cursor_close(cursor);
 	if (session)
 		velt_session_release(session);
+	velt_async_forget(scan);
 }
 
 static void
@@ -84,9 +87,23 @@ cleanup_scan(void *arg)
 	stop_scan(arg);
 }
 
+/* Rows are kept for rescans: asking for them again would cost requests. */
+static void
+create_store(ForeignScanState *node)
+{
+	VeltScan   *scan = node->fdw_state;
+
+	scan->store = tuplestore_begin_heap(false, false, work_mem);
+	tuplestore_set_eflags(scan->store, EXEC_FLAG_REWIND);
+	scan->store_slot =
+		ExecInitExtraTupleSlot(node->ss.ps.state,
+							   node->ss.ss_ScanTupleSlot->tts_tupleDescriptor,
+							   &TTSOpsMinimalTuple);
+}
+
 void
 veltBeginForeignScan(ForeignScanState *node,
-					 int eflags pg_attribute_unused())
+					 int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
@@ -95,6 +112,7 @@ veltBeginForeignScan(ForeignScanState *node,
 	VeltTable  *table;
 
 	node->fdw_state = scan;
+	scan->ready_fd = -1;
 	scan->cleanup.func = cleanup_scan;
 	scan->cleanup.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &scan->cleanup);
@@ -110,15 +128,33 @@ veltBeginForeignScan(ForeignScanState *node,
 	scan->reader = velt_tuple_reader_create(scan->relation, table,
 											scan->plan->attnums);
 	scan->filters = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	scan->async = node->ss.ps.async_capable;
+	if (eflags & EXEC_FLAG_REWIND)
+		create_store(node);
 	scan->keys_context = AllocSetContextCreate(estate->es_query_cxt,
 											   "velt_fdw filter keys",
 											   ALLOCSET_DEFAULT_SIZES);
 }
 
+/*
+ * Begins anew.  The rows that have come are good as long as nothing they
+ * depend on has changed; the scan goes on behind them where it was.
+ */
 void
 veltReScanForeignScan(ForeignScanState *node)
 {
-	stop_scan(node->fdw_state);
+	VeltScan   *scan = node->fdw_state;
+
+	if (scan->store && node->ss.ps.chgParam == NULL)
+	{
+		tuplestore_rescan(scan->store);
+		scan->replaying = true;
+		return;
+	}
+	stop_scan(scan);
+	if (scan->store)
+		tuplestore_clear(scan->store);
+	scan->replaying = false;
 }
 
 void
@@ -126,9 +162,12 @@ veltEndForeignScan(ForeignScanState *node)
 {
 	VeltScan   *scan = node->fdw_state;
 
-	/* EXPLAIN without ANALYZE may have begun nothing */
-	if (scan)
-		stop_scan(scan);
+	if (scan == NULL)
+		return;
+	stop_scan(scan);
+	if (scan->store)
+		tuplestore_end(scan->store);
+	scan->store = NULL;
 }
 
 /* ----------
@@ -207,13 +246,17 @@ start_scan(ForeignScanState *node)
 						  scan->server_name);
 }
 
-/* Sets the scan's page, waiting for it if need be; false behind the last. */
+/*
+ * Sets the scan's page, waiting for it if need be; false behind the last, or
+ * if it would have to wait and may not.
+ */
 static bool
 next_page(VeltScan *scan)
 {
 	VeltError	error;
 
 	scan->page = NULL;
+	scan->pending = false;
 	for (;;)
 	{
 		switch (velt_cursor_next_page(scan->cursor, &scan->page, &error))
@@ -221,6 +264,10 @@ next_page(VeltScan *scan)
 			case VELT_CURSOR_PAGE:
 				return true;
 			case VELT_CURSOR_WAIT:
+				scan->page = NULL;
+				scan->pending = scan->async;
+				if (scan->pending)
+					return false;
 				velt_session_wait(scan->session);
 				break;
 			case VELT_CURSOR_END:
@@ -269,8 +316,11 @@ fetch_row(ForeignScanState *node, TupleTableSlot *slot)
 	if (!next_row(scan))
 	{
 		/* connections and memory are of use to others */
-		stop_scan(scan);
-		scan->done = true;
+		if (!scan->pending)
+		{
+			stop_scan(scan);
+			scan->done = true;
+		}
 		return;
 	}
 	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
@@ -278,6 +328,24 @@ fetch_row(ForeignScanState *node, TupleTableSlot *slot)
 					slot->tts_isnull);
 	MemoryContextSwitchTo(old);
 	ExecStoreVirtualTuple(slot);
+	if (scan->store)
+		tuplestore_puttupleslot(scan->store, slot);
+}
+
+/* The next row of an earlier scan; false behind the last one. */
+static bool
+replay_row(VeltScan *scan, TupleTableSlot *slot)
+{
+	TupleTableSlot *kept = scan->store_slot;
+
+	if (!tuplestore_gettupleslot(scan->store, true, false, kept))
+		return false;
+	slot_getallattrs(kept);
+	memcpy(slot->tts_values, kept->tts_values,
+		   kept->tts_nvalid * sizeof(Datum));
+	memcpy(slot->tts_isnull, kept->tts_isnull, kept->tts_nvalid * sizeof(bool));
+	ExecStoreVirtualTuple(slot);
+	return true;
 }
 
 TupleTableSlot *
@@ -288,7 +356,9 @@ veltIterateForeignScan(ForeignScanState *node)
 	ErrorContextCallback context;
 
 	ExecClearTuple(slot);
-	if (scan->done)
+	if (scan->replaying)
+		scan->replaying = replay_row(scan, slot);
+	if (scan->replaying || scan->done)
 		return slot;
 	context.callback = describe_context;
 	context.arg = scan;

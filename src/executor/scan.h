@@ -13,6 +13,7 @@
 #include "foreign/option.h"
 #include "foreign/scan_plan.h"
 #include "foreign/session.h"
+#include "utils/tuplestore.h"
 
 typedef struct VeltScan
 {
@@ -31,6 +32,16 @@ typedef struct VeltScan
 	VeltCursor *cursor;
 	VeltPage   *page;			/* the cursor's, with rows left */
 	bool		done;
+
+	/* within an Append that waits for several scans at once */
+	bool		async;			/* never wait, but say so in "pending" */
+	bool		pending;
+	int			ready_fd;		/* always readable, or -1 */
+
+	/* rows for a rescan without change; NULL if none is expected */
+	Tuplestorestate *store;
+	TupleTableSlot *store_slot;
+	bool		replaying;		/* rows of the store come first */
 
 	MemoryContext keys_context; /* of one evaluation of the filters */
 	MemoryContextCallback cleanup;

@@ -157,3 +157,9 @@ veltGetForeignPlan(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 							rel->relid, values, velt_scan_plan_encode(&plan),
 							NIL, NIL, outer_plan);
 }
+
+bool
+veltIsForeignPathAsyncCapable(ForeignPath *path)
+{
+	return ((VeltRelation *) path->path.parent->fdw_private)->settings.async_capable;
+}

@@ -18,4 +18,7 @@ extern ForeignScan *veltGetForeignPlan(PlannerInfo *root, RelOptInfo *rel,
 									   List *tlist, List *scan_clauses,
 									   Plan *outer_plan);
 
+/* Options async_capable of the table and its server. */
+extern bool veltIsForeignPathAsyncCapable(ForeignPath *path);
+
 #endif							/* VELT_OPTIMIZER_RELATION_H */
