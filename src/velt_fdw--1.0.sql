@@ -33,3 +33,39 @@ LANGUAGE C STRICT STABLE PARALLEL SAFE;
 
 COMMENT ON FUNCTION velt_fdw_version() IS
 'versions of velt_fdw and of the libraries it uses';
+
+CREATE FUNCTION velt_fdw_get_connections(
+    OUT server_name text, OUT user_name text, OUT workspace_id text,
+    OUT valid boolean, OUT open_connections integer, OUT requests bigint,
+    OUT retries bigint, OUT bytes_received bigint)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION velt_fdw_get_connections() IS
+'this session''s connections to Velt, and what they have cost';
+
+CREATE FUNCTION velt_fdw_disconnect(server_name text)
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION velt_fdw_disconnect(text) IS
+'closes this session''s connections to a foreign server';
+
+CREATE FUNCTION velt_fdw_disconnect_all()
+RETURNS boolean
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION velt_fdw_disconnect_all() IS
+'closes all of this session''s connections to Velt';
+
+CREATE FUNCTION velt_fdw_check(server_name text,
+    OUT step text, OUT ok boolean, OUT detail text)
+RETURNS SETOF record
+AS 'MODULE_PATHNAME'
+LANGUAGE C STRICT PARALLEL RESTRICTED;
+
+COMMENT ON FUNCTION velt_fdw_check(text) IS
+'tries a foreign server with your user mapping, step by step';
