@@ -46,6 +46,7 @@ struct VeltTransport
 	TransferList running;
 	int			nrunning;
 	bool		driving;		/* within velt_transport_drive */
+	bool		has_work;		/* something has ended that nobody looked at */
 
 	/* handles at rest, ready to be used again */
 	CURL	  **idle;
@@ -419,10 +420,7 @@ arm_timer(VeltTransport *transport, VeltError *error)
 							   due + transport->undriven_ms, error);
 }
 
-/*
- * Sends what was added.  If something ended right away, the descriptor is
- * made readable, as curl has no further word for it.
- */
+/* Sends what was added. */
 static bool
 kick(VeltTransport *transport, VeltError *error)
 {
@@ -430,8 +428,7 @@ kick(VeltTransport *transport, VeltError *error)
 
 	if (!velt_event_loop_kick(transport->loop, &running, error))
 		return false;
-	if (running < transport->nrunning)
-		return velt_event_loop_arm(transport->loop, 0, error);
+	transport->has_work = running < transport->nrunning;
 	return arm_timer(transport, error);
 }
 
@@ -626,19 +623,16 @@ drive(VeltTransport *transport, VeltError *error)
 		return false;
 	for (int round = 0; more && round < MAX_ROUNDS; round++)
 	{
-		int			running;
-
 		more = false;
 		end_finished(transport);
 		end_sleep(transport);
 		end_overdue(transport);
 		if (!start_queued(transport, &more, error))
 			return false;
-		if (more && !velt_event_loop_kick(transport->loop, &running, error))
+		if (more && !kick(transport, error))
 			return false;
 	}
-	if (more)
-		return velt_event_loop_arm(transport->loop, 0, error);
+	transport->has_work = more;
 	return arm_timer(transport, error);
 }
 
@@ -660,6 +654,12 @@ velt_transport_drive(VeltTransport *transport, VeltError *error)
  * What others may know
  * ----------
  */
+
+bool
+velt_transport_has_work(const VeltTransport *transport)
+{
+	return transport->has_work;
+}
 
 int
 velt_transport_fd(const VeltTransport *transport)

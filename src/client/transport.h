@@ -134,7 +134,13 @@ extern void velt_transport_leave(VeltTransport *transport);
 /* Does what can be done without waiting. */
 extern bool velt_transport_drive(VeltTransport *transport, VeltError *error);
 
-/* Readable when velt_transport_drive has something to do. */
+/*
+ * Whether velt_transport_drive has something to do at once: a transfer ended
+ * as it was submitted, and no descriptor tells of that.
+ */
+extern bool velt_transport_has_work(const VeltTransport *transport);
+
+/* Readable when velt_transport_drive has something to do otherwise. */
 extern int	velt_transport_fd(const VeltTransport *transport);
 
 extern VeltPhase velt_transport_phase(const VeltTransport *transport);

@@ -57,7 +57,8 @@ veltForeignAsyncRequest(AsyncRequest *areq)
 static bool
 has_news(const VeltScan *scan)
 {
-	return scan->cursor == NULL || velt_cursor_has_news(scan->cursor);
+	return scan->cursor == NULL || velt_cursor_has_news(scan->cursor) ||
+		velt_session_has_work(scan->session);
 }
 
 /* Whether another scan, configured before, has the session's descriptor. */
@@ -126,7 +127,7 @@ veltForeignAsyncNotify(AsyncRequest *areq)
 {
 	VeltScan   *scan = scan_of(areq);
 
-	if (!has_news(scan))
+	if (scan->cursor && !velt_cursor_has_news(scan->cursor))
 		velt_session_end_wait(scan->session);
 	answer(areq);
 }

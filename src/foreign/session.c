@@ -538,6 +538,12 @@ drive_session(VeltSession *session)
 	notify_of_waits(session);
 }
 
+bool
+velt_session_has_work(const VeltSession *session)
+{
+	return velt_transport_has_work(session->transport);
+}
+
 int
 velt_session_begin_wait(VeltSession *session)
 {
@@ -558,6 +564,12 @@ velt_session_wait(VeltSession *session)
 {
 	WaitEvent	event;
 
+	if (velt_transport_has_work(session->transport))
+	{
+		drive_session(session);
+		CHECK_FOR_INTERRUPTS();
+		return;
+	}
 	velt_transport_enter(session->transport);
 	(void) WaitEventSetWait(session->events, -1, &event, 1,
 							velt_compat_wait_event(velt_transport_phase(session->transport)));

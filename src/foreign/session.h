@@ -56,9 +56,11 @@ extern bool velt_session_disconnect(Oid serverid);
 extern void velt_session_wait(VeltSession *session);
 
 /*
- * The same in two halves, for who waits elsewhere, together with others: the
- * descriptor to wait for, until it is readable; and what there is to do then.
+ * The same in parts, for who waits elsewhere, together with others: whether
+ * there is nothing to wait for; the descriptor to wait for, until it is
+ * readable; and what there is to do then.
  */
+extern bool velt_session_has_work(const VeltSession *session);
 extern int	velt_session_begin_wait(VeltSession *session);
 extern void velt_session_end_wait(VeltSession *session);
 

@@ -9,26 +9,15 @@ use strict;
 use warnings;
 
 use FindBin;
-use lib "$FindBin::RealBin/../perl";
-use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
-use Test::More;
+use VeltBench;
 use VeltSimulator;
-
-# The modules note every query; only the results are of interest here.
-open(my $out, '>&', Test::More->builder->output) or die $!;
-Test::More->builder->output('/dev/null');
 
 my $pairs = shift @ARGV // 11;
 my $keys = 100_000;
 my $scan = 'SELECT count(id), count(api_key_name), count(type) FROM api_keys';
-my $floor = "$PostgreSQL::Test::Utils::tmp_check/floor";
-
-sub median
-{
-	my @sorted = sort { $a <=> $b } @_;
-	return ($sorted[ $#sorted / 2 ] + $sorted[ @sorted / 2 ]) / 2;
-}
+my $floor = VeltBench::compile($FindBin::RealBin, 'floor',
+	'$(pkg-config --cflags --libs libcurl)');
 
 # Resident anonymous memory of a backend, in kB.
 sub resident
@@ -36,16 +25,6 @@ sub resident
 	my ($pid) = @_;
 	my ($kb) = slurp_file("/proc/$pid/status") =~ /^RssAnon:\s+(\d+) kB/m;
 	return $kb;
-}
-
-# One scan's wall time, in microseconds, by the backend's own clock.
-sub scan_time
-{
-	my ($session) = @_;
-	my $times = $session->query_safe(
-		"SELECT clock_timestamp() AS start \\gset\n$scan \\g /dev/null\n"
-		  . "SELECT extract(epoch FROM clock_timestamp() - :'start'::timestamptz) * 1e6");
-	return $times;
 }
 
 sub floor_time
@@ -58,74 +37,52 @@ sub floor_time
 
 sub compare
 {
-	my ($name, $url, $session) = @_;
+	my ($what, $url, $session, $times) = @_;
 	my (@ours, @floors, @ratios);
 
-	scan_time($session);
+	VeltBench::time_query($session, $scan);
 	floor_time($url);
-	for (1 .. $pairs)
+	for (1 .. $times)
 	{
 		push @floors, floor_time($url);
-		push @ours, scan_time($session);
+		push @ours, VeltBench::time_query($session, $scan);
 		push @ratios, $ours[-1] / $floors[-1];
 	}
-	printf $out "%-28s velt_fdw %7.1f ms  floor %7.1f ms  ratio %.2f (median of %d pairs, %.2f to %.2f)\n",
-	  $name, median(@ours) / 1000, median(@floors) / 1000, median(@ratios),
-	  $pairs, (sort { $a <=> $b } @ratios)[ 0, -1 ];
+	VeltBench::say_line(
+		sprintf '1,000 pages, %-36s velt_fdw %8.1f ms, floor %8.1f ms, ratio %s',
+		$what, VeltBench::median(@ours) / 1000,
+		VeltBench::median(@floors) / 1000, VeltBench::ratio_text(@ratios));
+	return;
 }
 
-sub session_for
-{
-	my ($node, $name, $url) = @_;
-
-	$node->safe_psql('postgres', qq{
-		CREATE SERVER $name FOREIGN DATA WRAPPER velt_fdw OPTIONS (api_url '$url');
-		CREATE USER MAPPING FOR CURRENT_USER SERVER $name
-			OPTIONS (workspace_id 'big', auth_token 'big-token');
-		CREATE SCHEMA $name;
-		IMPORT FOREIGN SCHEMA workspace FROM SERVER $name INTO $name;
-	});
-	my $session = $node->background_psql('postgres');
-	$session->query_safe("SET search_path = $name");
-	return $session;
-}
-
-system_or_bail(
-	'sh', '-c',
-	"cc -O2 -o '$floor' '$FindBin::RealBin/floor.c' \$(pkg-config --cflags --libs libcurl)");
 my $api = VeltSimulator->new(
 	config => { workspaces => {
 		big => { token => 'big-token', keys => $keys },
 		small => { token => 'small-token', keys => 1000 } } },
 	nginx => PostgreSQL::Test::Utils::tempdir_short(),
 	nginx_cache => 1);
-my $node = PostgreSQL::Test::Cluster->new('bench');
-$node->init;
-$node->start;
-$node->safe_psql('postgres', 'CREATE EXTENSION velt_fdw');
+my $node = VeltBench::start_node();
+my $cached_url = $api->ready->{cached_url};
+my $session = VeltBench::session($node, 'sim', $api->url, 'big', 'big-token');
+my $cached = VeltBench::session($node, 'cached', $cached_url, 'big', 'big-token');
 
-my $session = session_for($node, 'sim', $api->url);
-compare('simulator (Python), plain', $api->url, $session);
-
-my $cached = session_for($node, 'cached', $api->ready->{cached_url});
-compare('nginx with cache, plain', $api->ready->{cached_url}, $cached);
+compare('simulator (Python), 0 ms:', $api->url, $session, $pairs);
+compare('nginx with cache, 0 ms:', $cached_url, $cached, $pairs);
+$api->config({ latency_ms => 20 });
+compare('simulator (Python), 20 ms:', $api->url, $session, 3);
+$api->config({ latency_ms => 0 });
 
 # memory: a session that has scanned 1,000 rows, then 100,000
-$node->safe_psql('postgres', qq{
-	CREATE SERVER small FOREIGN DATA WRAPPER velt_fdw OPTIONS (api_url '@{[$api->url]}');
-	CREATE USER MAPPING FOR CURRENT_USER SERVER small
-		OPTIONS (workspace_id 'small', auth_token 'small-token');
-	CREATE FOREIGN TABLE small_keys (id text, api_key_name text, type text)
-		SERVER small OPTIONS (resource 'api_keys');
-});
-my $fresh = $node->background_psql('postgres');
+VeltBench::add_server($node, 'small', $api->url, 'small', 'small-token');
+my $fresh = VeltBench::session($node, 'small');
 my $pid = $fresh->query_safe('SELECT pg_backend_pid()');
-$fresh->query_safe('SELECT count(id), count(api_key_name), count(type) FROM small_keys') for 1 .. 3;
+$fresh->query_safe($scan) for 1 .. 3;
 my $before = resident($pid);
 $fresh->query_safe('SET search_path = sim');
 $fresh->query_safe($scan);
-printf $out "resident memory after 1,000 rows %d kB, after 100,000 rows %d kB: %+d kB\n",
-  $before, resident($pid), resident($pid) - $before;
+VeltBench::say_line(
+	sprintf 'resident memory after 1,000 rows %d kB, after 100,000 rows %d kB: %+d kB',
+	$before, resident($pid), resident($pid) - $before);
 
 $_->quit for $session, $cached, $fresh;
 $node->stop;
