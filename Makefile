@@ -70,6 +70,13 @@ PG_CFLAGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla
 SHLIB_LINK = $(CLIENT_LIBS)
 
+EXTRA_CLEAN = test/unit/obj test/unit/unit
+
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
 include $(PGXS)
+
+# Tests of the client, without a server; more in test/unit/Makefile.
+.PHONY: unit unit-sanitize unit-valgrind unit-coverage
+unit unit-sanitize unit-valgrind unit-coverage:
+	$(MAKE) -f $(srcdir)/test/unit/Makefile $@

@@ -140,32 +140,32 @@ hex_value(const char *text, const char *end, int digits)
 #define MAX_BACKSLASHES		16
 
 /*
- * How many bytes at text spell the character c: as itself, percent-encoded,
- * or as a JSON escape with one or more backslashes.  0 if they do not.
+ * How many bytes at text spell the character c: percent-encoded, as a JSON
+ * escape with one or more backslashes, or as itself.  0 if they do not.
+ * Where the bytes could be both, "raw" takes them for the character itself.
  */
 static size_t
-spelled(const char *text, const char *end, char c)
+spelled(const char *text, const char *end, char c, bool raw)
 {
 	const char *at = text;
 
-	if (*at == c)
+	if (raw && *at == c)
 		return 1;
-	if (*at == '%')
-		return hex_value(at + 1, end, 2) == (unsigned char) c ? 3 : 0;
+	if (*at == '%' && hex_value(at + 1, end, 2) == (unsigned char) c)
+		return 3;
 	while (at < end && *at == '\\' && at - text < MAX_BACKSLASHES)
 		at++;
-	if (at == text || at == end)
-		return 0;
-	if (*at == c)
-		return at + 1 - text;
-	if (*at == 'u' && hex_value(at + 1, end, 4) == (unsigned char) c)
+	if (at > text && at < end && *at == 'u' &&
+		hex_value(at + 1, end, 4) == (unsigned char) c)
 		return at + 5 - text;
-	return 0;
+	if (at > text && at < end && *at == c)
+		return at + 1 - text;
+	return *text == c ? 1 : 0;
 }
 
-/* The length of the secret's spelling at text, or 0. */
 static size_t
-match_secret(const char *text, const char *end, const char *secret)
+match_spelling(const char *text, const char *end, const char *secret,
+			   bool raw)
 {
 	const char *at = text;
 
@@ -173,13 +173,23 @@ match_secret(const char *text, const char *end, const char *secret)
 		return 0;
 	for (; *secret != '\0'; secret++)
 	{
-		size_t		length = at < end ? spelled(at, end, *secret) : 0;
+		size_t		length = at < end ? spelled(at, end, *secret, raw) : 0;
 
 		if (length == 0)
 			return 0;
 		at += length;
 	}
 	return at - text;
+}
+
+/* The length of the secret's longest spelling at text, or 0. */
+static size_t
+match_secret(const char *text, const char *end, const char *secret)
+{
+	size_t		raw = match_spelling(text, end, secret, true);
+	size_t		escaped = match_spelling(text, end, secret, false);
+
+	return raw > escaped ? raw : escaped;
 }
 
 /* A shorter workspace id would be found in the middle of every other word. */
@@ -189,19 +199,20 @@ static size_t
 match_credentials(const char *text, const char *end,
 				  const VeltCredentials *credentials, const char **name)
 {
-	size_t		length;
+	const char *id;
+	size_t		token_length;
+	size_t		id_length = 0;
 
 	if (credentials == NULL)
 		return 0;
-	*name = "<auth_token>";
-	length = match_secret(text, end, credentials->auth_token);
-	if (length == 0 && credentials->workspace_id != NULL &&
-		strlen(credentials->workspace_id) >= MIN_HIDDEN_ID)
-	{
-		*name = "<workspace_id>";
-		length = match_secret(text, end, credentials->workspace_id);
-	}
-	return length;
+	id = credentials->workspace_id;
+	token_length = match_secret(text, end, credentials->auth_token);
+	if (id != NULL && strlen(id) >= MIN_HIDDEN_ID)
+		id_length = match_secret(text, end, id);
+
+	/* one may begin with the other */
+	*name = id_length > token_length ? "<workspace_id>" : "<auth_token>";
+	return id_length > token_length ? id_length : token_length;
 }
 
 bool

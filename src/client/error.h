@@ -49,7 +49,7 @@ typedef enum VeltErrorKind
 typedef struct VeltError
 {
 	VeltErrorKind kind;
-	bool		enveloped;		/* the API itself said so, in its envelope */
+	bool		enveloped;		/* the API itself said so, by a status we know */
 	bool		transient;		/* the same request may yet succeed */
 	int			http_status;	/* 0 while no response had begun */
 	char		detail[VELT_DETAIL_BYTES];	/* one or more whole sentences */

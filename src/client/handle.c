@@ -167,6 +167,8 @@ set_network(CURL *easy, const VeltTransportConfig *config,
 	code |= curl_easy_setopt(easy, CURLOPT_PROXY,
 							 config->proxy ? config->proxy : "");
 	code |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+	/* what a proxy says to CONNECT is no part of the API's response */
+	code |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
 	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION,
 							 velt_event_loop_open_socket);
 	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, loop);

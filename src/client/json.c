@@ -185,6 +185,7 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 	VeltJsonSpan span = {VELT_JSON_STRING, scanner->escaped,
 	scanner->token_start, scanner->offset + 1};
 
+	frame->current = 0;
 	if (frame->inside == 0)
 		return true;
 	if (!span.escaped)
@@ -201,7 +202,8 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 			frame->current = matching(scanner, length ? name.data : "",
 									  length, -1);
 		velt_buffer_free(&name);
-		if (!ok)
+		/* a name that is no text is no name that anybody looks for */
+		if (!ok && error->kind != VELT_ERROR_UNTRANSLATABLE)
 			return false;
 	}
 	if (frame->current & frame->seen)

@@ -251,6 +251,8 @@ bool
 velt_page_string(VeltPage *page, VeltJsonSpan span, VeltString *string,
 				 VeltError *error)
 {
+	size_t		length;
+
 	if (!span.escaped)
 	{
 		string->bytes = page->body.data + span.start + 1;
@@ -259,9 +261,10 @@ velt_page_string(VeltPage *page, VeltJsonSpan span, VeltString *string,
 	}
 	velt_buffer_reset(&page->scratch, KEPT_BYTES);
 	if (!velt_json_decode_string(page->body.data, span, &page->scratch,
-								 &string->length, error))
+								 &length, error))
 		return false;
 	string->bytes = page->scratch.data;
+	string->length = length;
 	return true;
 }
 
@@ -292,14 +295,15 @@ static bool
 api_error(VeltPage *page, int http_status, VeltError *error)
 {
 	VeltString	code;
-	VeltStatus	meaning;
+	VeltStatus	meaning = {VELT_ERROR_NONE, false};
+	bool		known;
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
-	if (!velt_page_string(page, page->envelope[ERROR_STATUS], &code, error))
-		return false;
-	meaning = velt_error_api_status(code.bytes, code.length);
-	if (meaning.kind == VELT_ERROR_NONE)
+	if (velt_page_string(page, page->envelope[ERROR_STATUS], &code, error))
+		meaning = velt_error_api_status(code.bytes, code.length);
+	known = meaning.kind != VELT_ERROR_NONE;
+	if (!known)
 		meaning = velt_error_http_status(http_status);
 	clean_member(page, page->envelope[ERROR_STATUS], status, sizeof(status));
 	clean_member(page, page->envelope[ERROR_MESSAGE], message,
@@ -312,7 +316,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 		velt_error_set(error, meaning.kind,
 					   "The API replied %s (HTTP %d).", status, http_status);
 	error->http_status = http_status;
-	error->enveloped = true;
+	error->enveloped = known;
 	/* an error that carries details is documented to be permanent */
 	error->transient = meaning.transient &&
 		page->envelope[ERROR_DETAILS].kind <= VELT_JSON_NULL;
@@ -330,9 +334,8 @@ check_echo(VeltPage *page, VeltError *error)
 		return true;
 	if (span.kind != VELT_JSON_STRING)
 		return wrong_shape("the key it is about is no string", error);
-	if (!velt_page_string(page, span, &echo, error))
-		return false;
-	if (echo.length == page->key.length &&
+	if (velt_page_string(page, span, &echo, error) &&
+		echo.length == page->key.length &&
 		memcmp(echo.bytes, page->key.bytes, echo.length) == 0)
 		return true;
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
@@ -349,9 +352,9 @@ check_result(VeltPage *page, VeltError *error)
 	if (page->envelope[RESULT_STATUS].kind != VELT_JSON_STRING)
 		return wrong_shape("it has neither a result with a status nor an error",
 						   error);
-	if (!velt_page_string(page, page->envelope[RESULT_STATUS], &status, error))
-		return false;
-	if (status.length != strlen("success") ||
+	if (!velt_page_string(page, page->envelope[RESULT_STATUS], &status,
+						  error) ||
+		status.length != strlen("success") ||
 		memcmp(status.bytes, "success", status.length) != 0)
 		return wrong_shape("the status of its result is not \"success\"",
 						   error);
@@ -444,6 +447,7 @@ velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
 	size_t		start = page->next_row;
 	int			first = 0;
 
+	page->row.kind = VELT_JSON_MISSING;
 	*found = layout->resource->rows == VELT_ONE_OBJECT ?
 		start != 0 : find_element(page, &start);
 	if (!*found)

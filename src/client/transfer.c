@@ -253,6 +253,7 @@ velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 								   velt_transfer_http_status(transfer),
 								   error))
 		return true;
+	error->http_status = velt_transfer_http_status(transfer);
 	note_request_id(transfer, error);
 	return false;
 }

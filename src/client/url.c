@@ -10,6 +10,7 @@
 #include <arpa/inet.h>
 #include <curl/curl.h>
 #include <string.h>
+#include <strings.h>
 
 static bool
 refuse(VeltError *error, const char *reason)
@@ -39,12 +40,13 @@ has_part(CURLU *parsed, CURLUPart part)
 	return has;
 }
 
+/* Schemes and hosts mean the same in any case. */
 static bool
 part_is(CURLU *parsed, CURLUPart part, const char *expected)
 {
 	char	   *text = NULL;
 	bool		is = curl_url_get(parsed, part, &text, 0) == CURLUE_OK &&
-		strcmp(text, expected) == 0;
+		strcasecmp(text, expected) == 0;
 
 	curl_free(text);
 	return is;
