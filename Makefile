@@ -43,6 +43,7 @@ OBJS = \
 	src/foreign/scan_plan.o \
 	src/foreign/session.o \
 	src/foreign/token_file.o \
+	src/optimizer/limit.o \
 	src/optimizer/qual.o \
 	src/optimizer/relation.o \
 	$(CLIENT_OBJS)

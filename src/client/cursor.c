@@ -53,6 +53,7 @@ struct VeltCursor
 
 	int64_t		nstarted;
 	int64_t		nrequests;
+	int64_t		nhanded;		/* pages handed up, each with a row at least */
 	bool		not_found;		/* a key was */
 	int64_t		failed_number;	/* of the fetch that failed; 0: none */
 	VeltError	error;
@@ -104,6 +105,7 @@ open_nested(VeltCursor *cursor, const VeltResource *resource,
 	spec.npointers = npointers;
 	spec.filtered = false;
 	spec.nkeys = 0;
+	spec.limit = -1;
 	spec.page_size = VELT_MAX_PAGE_SIZE;
 	nested = velt_cursor_open(cursor->transport, &spec, error);
 	if (nested != NULL)
@@ -155,6 +157,8 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 	}
 	cursor->transport = transport;
 	cursor->spec = *spec;
+	if (spec->limit > 0 && spec->limit < spec->page_size)
+		cursor->spec.page_size = (int) spec->limit;
 	cursor->root = cursor;
 	TAILQ_INIT(&cursor->waiting);
 	TAILQ_INIT(&cursor->in_flight);
@@ -166,7 +170,8 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 										spec->max_response_bytes, error);
 	if (cursor->layout != NULL &&
 		copy_keys(cursor, error) && open_feeder(cursor, error) &&
-		(!all || add_waiting(cursor, NULL, 0, spec->page_size, false, error)))
+		(!all || add_waiting(cursor, NULL, 0, cursor->spec.page_size, false,
+							 error)))
 		return cursor;
 	velt_cursor_close(cursor);
 	return NULL;
@@ -527,6 +532,23 @@ next_slice(VeltCursor *cursor, VeltError *error)
 	return true;
 }
 
+/*
+ * How many requests may be in flight or finished.  Under a limit no more than
+ * can be needed, if each brings a row; with all wanted rows handed up, one
+ * for a caller that is done with them and goes on asking all the same.
+ */
+static int
+open_allowed(const VeltCursor *cursor)
+{
+	int64_t		left = cursor->spec.limit - cursor->nhanded;
+
+	if (cursor->spec.limit < 0 || left >= cursor->spec.max_concurrency)
+		return cursor->spec.max_concurrency;
+	if (left > 0)
+		return (int) left;
+	return cursor->held == NULL ? 1 : 0;
+}
+
 /* Starts what the bounds allow. */
 static void
 pump(VeltCursor *cursor)
@@ -534,7 +556,7 @@ pump(VeltCursor *cursor)
 	VeltError	error;
 
 	while (cursor->failed_number == 0 &&
-		   cursor->nopen < cursor->spec.max_concurrency)
+		   cursor->nopen < open_allowed(cursor))
 	{
 		VeltChain  *chain;
 		bool		ok = refill(cursor, &error) &&
@@ -585,8 +607,11 @@ hand_up(VeltCursor *cursor)
 
 	TAILQ_REMOVE(&cursor->ready, fetch, link);
 	cursor->nopen--;
+	cursor->nhanded++;
 	cursor->held = fetch;
-	if (fetch->chain->more && fetch->chain->npages > 1)
+	if (fetch->chain->more && fetch->chain->npages > 1 &&
+		(cursor->spec.limit < 0 ||
+		 fetch->chain->npages * fetch->chain->page_size < cursor->spec.limit))
 	{
 		VeltString	key = velt_page_key(fetch->page);
 
@@ -650,7 +675,7 @@ velt_cursor_has_news(const VeltCursor *cursor)
 		return true;
 	/* keys have come, and there is room to ask for what they have */
 	if (feeder != NULL && cursor->failed_number == 0 &&
-		cursor->nopen < cursor->spec.max_concurrency &&
+		cursor->nopen < open_allowed(cursor) &&
 		velt_cursor_has_news(feeder))
 		return true;
 	if (!TAILQ_EMPTY(&cursor->in_flight))

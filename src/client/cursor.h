@@ -45,6 +45,7 @@ typedef struct VeltCursorSpec
 	int			page_size;
 	int			max_concurrency;
 	int64_t		max_requests;	/* 0: no limit */
+	int64_t		limit;			/* rows wanted, as a hint; less than 0: all */
 	size_t		max_response_bytes;
 	bool	   *workspace_known;	/* set once the session had an answer */
 	VeltScanStats *stats;

@@ -25,7 +25,7 @@ endpoints(const VeltScanPlan *plan)
 	const VeltResource *resource = plan->resource;
 	List	   *list = NIL;
 
-	if (resource->filter_required && plan->filters == NIL)
+	if (resource->filter_required && !velt_scan_plan_has_keys(plan))
 		list = lappend(list, endpoint(resource->parent));
 	return lappend(list, endpoint(resource));
 }
@@ -38,23 +38,45 @@ deparse_filter(ForeignScanState *node, const VeltScanPlan *plan,
 	ForeignScan *scan = (ForeignScan *) node->ss.ps.plan;
 	List	   *context = set_deparse_context_plan(es->deparse_cxt,
 												   (Plan *) scan, NIL);
-	const char *column = plan->resource->filter_column;
 	StringInfoData filter;
-	ListCell   *value;
-	ListCell   *kind;
 
 	initStringInfo(&filter);
-	forboth(value, scan->fdw_exprs, kind, plan->filters)
+	for (int i = 0; i < plan->nterms; i++)
 	{
-		char	   *text = deparse_expression(lfirst(value), context, false,
-											  false);
+		const VeltFilterTerm *term = &plan->terms[i];
+		bool		first = i == 0 || term[-1].qual != term->qual;
+		bool		last = i == plan->nterms - 1 || term[1].qual != term->qual;
 
 		appendStringInfo(&filter,
-						 lfirst_int(kind) == VELT_FILTER_EQUAL ?
-						 "%s(%s = %s)" : "%s(%s = ANY (%s))",
-						 filter.len > 0 ? " AND " : "", column, text);
+						 term->kind == VELT_FILTER_EQUAL ?
+						 "%s%s = %s%s" : "%s%s = ANY (%s)%s",
+						 !first ? " OR " : i > 0 ? " AND (" : "(",
+						 term->target == VELT_FILTER_WORKSPACE ?
+						 "workspace_id" : plan->resource->filter_column,
+						 deparse_expression(list_nth(scan->fdw_exprs, i),
+											context, es->verbose, false),
+						 last ? ")" : "");
 	}
 	return filter.data;
+}
+
+/* The size of pages, as far as the plan tells it. */
+static int
+page_size(ForeignScanState *node, const VeltScanPlan *plan, int page_size)
+{
+	List	   *values = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
+	int64		wanted = 0;
+
+	for (int i = plan->nterms; i < list_length(values); i++)
+	{
+		Const	   *value = list_nth(values, i);
+
+		if (!IsA(value, Const) || value->constisnull)
+			return page_size;
+		wanted += DatumGetInt64(value->constvalue);
+	}
+	return plan->has_limit && wanted > 0 && wanted < page_size ?
+		(int) wanted : page_size;
 }
 
 static void
@@ -75,11 +97,12 @@ veltExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	const VeltScanPlan *plan = scan->plan;
 
 	ExplainPropertyList("Velt Endpoint", endpoints(plan), es);
-	if (es->verbose && plan->filters != NIL)
+	if (es->verbose && plan->nterms > 0)
 		ExplainPropertyText("Velt Filter", deparse_filter(node, plan, es), es);
 	if (es->verbose && plan->resource->paged)
 		ExplainPropertyInteger("Velt Page Size", NULL,
-							   scan->settings.page_size, es);
+							   page_size(node, plan,
+										 scan->settings.page_size), es);
 	if (es->analyze)
 		explain_counters(&scan->stats, es);
 }

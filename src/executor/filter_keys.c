@@ -7,11 +7,11 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/filter_keys.h"
-#include "foreign/scan_plan.h"
 #include "lib/qunique.h"
 #include "mb/pg_wchar.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/memutils.h"
 
 static int
 compare_keys(const void *a, const void *b)
@@ -45,6 +45,15 @@ add_key(VeltKeys *keys, Datum value)
 }
 
 static void
+reserve(VeltKeys *keys, size_t more)
+{
+	Size		size = (keys->nitems + Max(more, 1)) * sizeof(VeltString);
+
+	keys->items = keys->items ? repalloc_huge(keys->items, size) :
+		MemoryContextAllocHuge(CurrentMemoryContext, size);
+}
+
+static void
 add_array(VeltKeys *keys, Datum value)
 {
 	Datum	   *elements;
@@ -53,7 +62,7 @@ add_array(VeltKeys *keys, Datum value)
 
 	deconstruct_array(DatumGetArrayTypeP(value), TEXTOID, -1, false,
 					  TYPALIGN_INT, &elements, &nulls, &nelements);
-	keys->items = palloc(sizeof(VeltString) * Max(nelements, 1));
+	reserve(keys, nelements);
 	for (int i = 0; i < nelements; i++)
 	{
 		if (!nulls[i])
@@ -61,30 +70,33 @@ add_array(VeltKeys *keys, Datum value)
 	}
 }
 
-/* The keys that one filter allows. */
-static VeltKeys
-evaluate(ExprState *value, VeltFilterKind kind, ExprContext *econtext)
+/* Adds the keys that one value stands for. */
+static void
+add_value(VeltKeys *keys, ExprState *value, VeltFilterKind kind,
+		  ExprContext *econtext)
 {
-	VeltKeys	keys = {NULL, 0};
 	bool		isnull;
 	Datum		datum = ExecEvalExpr(value, econtext, &isnull);
 
 	if (isnull)
-		return keys;
+		return;
 	if (kind == VELT_FILTER_ANY)
-		add_array(&keys, datum);
+		add_array(keys, datum);
 	else
 	{
-		keys.items = palloc(sizeof(VeltString));
-		add_key(&keys, datum);
+		reserve(keys, 1);
+		add_key(keys, datum);
 	}
-	if (keys.nitems > 1)
-	{
-		qsort(keys.items, keys.nitems, sizeof(VeltString), compare_keys);
-		keys.nitems = qunique(keys.items, keys.nitems, sizeof(VeltString),
-							  compare_keys);
-	}
-	return keys;
+}
+
+static void
+make_distinct(VeltKeys *keys)
+{
+	if (keys->nitems <= 1)
+		return;
+	qsort(keys->items, keys->nitems, sizeof(VeltString), compare_keys);
+	keys->nitems = qunique(keys->items, keys->nitems, sizeof(VeltString),
+						   compare_keys);
 }
 
 /* Keeps of "keys" what is in "others" too; both are sorted. */
@@ -106,22 +118,43 @@ intersect(VeltKeys *keys, const VeltKeys *others)
 	keys->nitems = kept;
 }
 
-VeltKeys
-velt_filter_keys_evaluate(List *values, List *kinds, ExprContext *econtext)
+bool
+velt_filter_keys_evaluate(const VeltScanPlan *plan, List *values,
+						  VeltFilterTarget target, ExprContext *econtext,
+						  VeltKeys *keys)
 {
-	VeltKeys	keys = {NULL, 0};
-	ListCell   *value;
-	ListCell   *kind;
+	bool		restricted = false;
 
-	forboth(value, values, kind, kinds)
+	for (int i = 0; i < plan->nterms;)
 	{
-		VeltKeys	allowed = evaluate(lfirst(value), lfirst_int(kind),
-									   econtext);
+		const VeltFilterTerm *first = &plan->terms[i];
+		VeltKeys	allowed = {NULL, 0};
 
-		if (value == list_head(values))
-			keys = allowed;
+		/* values of one qual are alternatives */
+		for (; i < plan->nterms && plan->terms[i].qual == first->qual; i++)
+		{
+			if (first->target == target)
+				add_value(&allowed, list_nth(values, i), plan->terms[i].kind,
+						  econtext);
+		}
+		if (first->target != target)
+			continue;
+		make_distinct(&allowed);
+		if (restricted)
+			intersect(keys, &allowed);
 		else
-			intersect(&keys, &allowed);
+			*keys = allowed;
+		restricted = true;
 	}
-	return keys;
+	return restricted;
+}
+
+bool
+velt_filter_keys_contain(const VeltKeys *keys, const char *key)
+{
+	VeltString	wanted = {key, strlen(key)};
+
+	return keys->nitems > 0 &&
+		bsearch(&wanted, keys->items, keys->nitems, sizeof(VeltString),
+				compare_keys) != NULL;
 }

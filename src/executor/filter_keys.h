@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "client/request.h"
+#include "foreign/scan_plan.h"
 #include "nodes/execnodes.h"
 
 typedef struct VeltKeys
@@ -17,11 +18,15 @@ typedef struct VeltKeys
 } VeltKeys;
 
 /*
- * Evaluates the quals' values (ExprStates, kinds as in VeltScanPlan) and
- * returns what all of them allow: distinct, in UTF-8, sorted.  NULLs are no
- * key, and neither is the empty text.  Allocates in the current context.
+ * Evaluates the values (ExprStates) of those terms that restrict the target,
+ * and returns what all quals on it allow: distinct, in UTF-8, sorted.  NULLs
+ * are no key, and neither is the empty text.  Returns false if no qual
+ * restricts it.  Allocates in the current context.
  */
-extern VeltKeys velt_filter_keys_evaluate(List *values, List *kinds,
-										  ExprContext *econtext);
+extern bool velt_filter_keys_evaluate(const VeltScanPlan *plan, List *values,
+									  VeltFilterTarget target,
+									  ExprContext *econtext, VeltKeys *keys);
+
+extern bool velt_filter_keys_contain(const VeltKeys *keys, const char *key);
 
 #endif							/* VELT_EXECUTOR_FILTER_KEYS_H */

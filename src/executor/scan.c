@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "catalog/pg_foreign_server.h"
+#include "common/int.h"
 #include "executor/executor.h"
 #include "executor/async.h"
 #include "executor/filter_keys.h"
@@ -127,7 +128,7 @@ veltBeginForeignScan(ForeignScanState *node,
 	table = velt_table_describe(scan->relation, scan->plan->resource);
 	scan->reader = velt_tuple_reader_create(scan->relation, table,
 											scan->plan->attnums);
-	scan->filters = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	scan->values = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
 	scan->async = node->ss.ps.async_capable;
 	if (eflags & EXEC_FLAG_REWIND)
 		create_store(node);
@@ -205,23 +206,69 @@ fill_spec(VeltScan *scan, VeltCursorSpec *spec)
 	spec->stats = &scan->stats;
 }
 
-/* The keys that the remote quals allow. */
+/* Whether the quals on workspace_id allow the rows of this workspace. */
+static bool
+workspace_wanted(VeltScan *scan, ExprContext *econtext,
+				 const VeltCredentials *credentials)
+{
+	VeltKeys	workspaces;
+
+	return !velt_filter_keys_evaluate(scan->plan, scan->values,
+									  VELT_FILTER_WORKSPACE, econtext,
+									  &workspaces) ||
+		velt_filter_keys_contain(&workspaces, credentials->workspace_id);
+}
+
+/* The value of a LIMIT or OFFSET expression; "otherwise" for NULL. */
+static int64
+evaluate_count(ExprState *value, ExprContext *econtext, int64 otherwise)
+{
+	bool		isnull;
+	Datum		datum = ExecEvalExpr(value, econtext, &isnull);
+
+	return isnull ? otherwise : DatumGetInt64(datum);
+}
+
+/* How many rows the Limit above will ask for; less than 0: as many as come. */
+static int64
+wanted_rows(VeltScan *scan, ExprContext *econtext)
+{
+	int			next = scan->plan->nterms;
+	int64		limit = -1;
+	int64		offset = 0;
+
+	if (scan->plan->has_limit)
+		limit = evaluate_count(list_nth(scan->values, next++), econtext, -1);
+	if (scan->plan->has_offset)
+		offset = evaluate_count(list_nth(scan->values, next), econtext, 0);
+	/* of a negative count the Limit will complain */
+	if (limit < 0 || offset < 0 || pg_add_s64_overflow(limit, offset, &limit))
+		return -1;
+	return limit;
+}
+
+/* What the remote quals and the limit make of the request. */
 static void
-add_keys(VeltScan *scan, ExprContext *econtext, VeltCursorSpec *spec)
+add_quals(VeltScan *scan, ExprContext *econtext,
+		  const VeltCredentials *credentials, VeltCursorSpec *spec)
 {
 	MemoryContext old;
-	VeltKeys	keys;
+	VeltKeys	keys = {NULL, 0};
 
-	if (scan->filters == NIL)
-		return;
 	MemoryContextReset(scan->keys_context);
 	old = MemoryContextSwitchTo(scan->keys_context);
-	keys = velt_filter_keys_evaluate(scan->filters, scan->plan->filters,
-									 econtext);
-	MemoryContextSwitchTo(old);
-	spec->filtered = true;
+	spec->filtered = velt_filter_keys_evaluate(scan->plan, scan->values,
+											   VELT_FILTER_KEY, econtext,
+											   &keys);
+	if (!workspace_wanted(scan, econtext, credentials))
+	{
+		spec->filtered = true;
+		keys.nitems = 0;
+	}
 	spec->keys = keys.items;
 	spec->nkeys = keys.nitems;
+	spec->limit = wanted_rows(scan, econtext);
+	MemoryContextSwitchTo(old);
 }
 
 /* Makes the scan's cursor; no request leaves before a page is asked for. */
@@ -239,7 +286,8 @@ start_scan(ForeignScanState *node)
 	velt_tuple_reader_set_workspace(scan->reader,
 									velt_transport_credentials(transport));
 	fill_spec(scan, &spec);
-	add_keys(scan, node->ss.ps.ps_ExprContext, &spec);
+	add_quals(scan, node->ss.ps.ps_ExprContext,
+			  velt_transport_credentials(transport), &spec);
 	scan->cursor = velt_cursor_open(transport, &spec, &error);
 	if (scan->cursor == NULL)
 		velt_report_fetch(&error, scan->plan->resource->name,

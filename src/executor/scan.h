@@ -24,7 +24,7 @@ typedef struct VeltScan
 	Oid			userid;			/* whose mapping is used */
 	Oid			serverid;
 	VeltTupleReader *reader;
-	List	   *filters;		/* ExprStates, one a remote qual */
+	List	   *values;			/* ExprStates of the plan's fdw_exprs */
 	VeltScanStats stats;		/* over all loops */
 
 	/* NULL until the first row is asked for, and again after a rescan */

@@ -12,24 +12,56 @@ enum
 {
 	RESOURCE,
 	ATTNUMS,
-	FILTERS
+	TERMS,						/* three integers each */
+	LIMITS						/* two */
 };
 
 List *
 velt_scan_plan_encode(const VeltScanPlan *plan)
 {
-	return list_make3(makeString(pstrdup(plan->resource->name)),
-					  plan->attnums, plan->filters);
+	List	   *terms = NIL;
+
+	for (int i = 0; i < plan->nterms; i++)
+	{
+		terms = lappend_int(terms, plan->terms[i].qual);
+		terms = lappend_int(terms, plan->terms[i].target);
+		terms = lappend_int(terms, plan->terms[i].kind);
+	}
+	return list_make4(makeString(pstrdup(plan->resource->name)),
+					  plan->attnums, terms,
+					  list_make2_int(plan->has_limit, plan->has_offset));
 }
 
 VeltScanPlan *
 velt_scan_plan_decode(List *fdw_private)
 {
-	VeltScanPlan *plan = palloc(sizeof(VeltScanPlan));
+	VeltScanPlan *plan = palloc0(sizeof(VeltScanPlan));
+	List	   *terms = list_nth(fdw_private, TERMS);
+	List	   *limits = list_nth(fdw_private, LIMITS);
 
 	plan->resource = velt_resource_find(strVal(list_nth(fdw_private,
 														RESOURCE)));
 	plan->attnums = list_nth(fdw_private, ATTNUMS);
-	plan->filters = list_nth(fdw_private, FILTERS);
+	plan->nterms = list_length(terms) / 3;
+	plan->terms = palloc(sizeof(VeltFilterTerm) * Max(plan->nterms, 1));
+	for (int i = 0; i < plan->nterms; i++)
+	{
+		plan->terms[i].qual = list_nth_int(terms, i * 3);
+		plan->terms[i].target = list_nth_int(terms, i * 3 + 1);
+		plan->terms[i].kind = list_nth_int(terms, i * 3 + 2);
+	}
+	plan->has_limit = linitial_int(limits);
+	plan->has_offset = lsecond_int(limits);
 	return plan;
+}
+
+bool
+velt_scan_plan_has_keys(const VeltScanPlan *plan)
+{
+	for (int i = 0; i < plan->nterms; i++)
+	{
+		if (plan->terms[i].target == VELT_FILTER_KEY)
+			return true;
+	}
+	return false;
 }

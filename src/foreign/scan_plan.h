@@ -13,21 +13,45 @@
 #include "client/resource.h"
 #include "nodes/pg_list.h"
 
-/* How the value of a remote qual restricts the filter column. */
+/* What a remote qual restricts. */
+typedef enum VeltFilterTarget
+{
+	VELT_FILTER_KEY,			/* the resource's filter column */
+	VELT_FILTER_WORKSPACE		/* the workspace the rows are of */
+} VeltFilterTarget;
+
+/* How its value does that. */
 typedef enum VeltFilterKind
 {
 	VELT_FILTER_EQUAL,			/* column = value */
 	VELT_FILTER_ANY				/* column = ANY (array) */
 } VeltFilterKind;
 
+/*
+ * One value of a remote qual, in the order of fdw_exprs.  Values of the same
+ * qual are alternatives; all quals must hold.
+ */
+typedef struct VeltFilterTerm
+{
+	int			qual;			/* counts from 0 */
+	VeltFilterTarget target;
+	VeltFilterKind kind;
+} VeltFilterTerm;
+
 typedef struct VeltScanPlan
 {
 	const VeltResource *resource;
 	List	   *attnums;		/* integers: the columns to be fetched */
-	List	   *filters;		/* integers: kinds, in the order of fdw_exprs */
+	int			nterms;
+	VeltFilterTerm *terms;
+	bool		has_limit;		/* expressions behind those of the terms: */
+	bool		has_offset;		/* how many rows, and of how many behind */
 } VeltScanPlan;
 
 extern List *velt_scan_plan_encode(const VeltScanPlan *plan);
 extern VeltScanPlan *velt_scan_plan_decode(List *fdw_private);
+
+/* Whether only rows with certain keys are wanted. */
+extern bool velt_scan_plan_has_keys(const VeltScanPlan *plan);
 
 #endif							/* VELT_FOREIGN_SCAN_PLAN_H */

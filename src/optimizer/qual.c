@@ -3,7 +3,7 @@
  *		May this clause go to the API, and as which filter.
  *
  * Only where the meaning is provably the same: equality of text, byte by
- * byte, with a value that is known before the first row is asked for.
+ * byte, with values that are known before the first row is asked for.
  */
 #include "postgres.h"
 
@@ -16,10 +16,23 @@
 #include "pg_compat.h"
 #include "utils/lsyscache.h"
 
-/* Whether the expression is the relation's filter column, as text. */
-static bool
-is_filter_column(Expr *expr, RelOptInfo *rel, const VeltTable *table)
+/* What clauses are matched against. */
+typedef struct Subject
 {
+	RelOptInfo *rel;
+	const VeltTable *table;
+} Subject;
+
+/* ----------
+ * Matching
+ * ----------
+ */
+
+/* Whether the expression is a column that can be restricted, as text. */
+static bool
+is_target(Expr *expr, const Subject *subject, VeltFilterTarget *target)
+{
+	const VeltTableColumn *column;
 	Var		   *var;
 
 	/* varchar is compared as text, without a change of its bytes */
@@ -28,104 +41,195 @@ is_filter_column(Expr *expr, RelOptInfo *rel, const VeltTable *table)
 	if (!IsA(expr, Var))
 		return false;
 	var = (Var *) expr;
-	return var->varno == (int) rel->relid && var->varlevelsup == 0 &&
-		var->varattno > 0 && var->varattno <= table->ncolumns &&
-		table->columns[var->varattno - 1].is_filter &&
-		(var->vartype == TEXTOID || var->vartype == VARCHAROID);
+	if (var->varno != (int) subject->rel->relid || var->varlevelsup != 0 ||
+		var->varattno <= 0 || var->varattno > subject->table->ncolumns ||
+		(var->vartype != TEXTOID && var->vartype != VARCHAROID))
+		return false;
+	column = &subject->table->columns[var->varattno - 1];
+	*target = column->is_filter ? VELT_FILTER_KEY : VELT_FILTER_WORKSPACE;
+	return column->is_filter || column->source == VELT_FROM_WORKSPACE;
 }
 
 /* Whether the value is known, and the same, for all rows of a scan. */
 static bool
-is_stable_value(Expr *expr)
+is_stable_value(Expr *expr, const Subject *subject)
 {
-	return !contain_var_clause((Node *) expr) &&
+	return !bms_is_member(subject->rel->relid,
+						  pull_varnos(NULL, (Node *) expr)) &&
 		!contain_volatile_functions((Node *) expr) &&
 		!contain_subplans((Node *) expr);
 }
 
-/* A collation that tells equal texts of different bytes has its own idea. */
+/* A collation that takes texts of different bytes for equal has its own idea. */
 static bool
-is_bytewise(Oid collation)
+is_bytewise(Oid operator, Oid collation)
 {
-	return !OidIsValid(collation) || get_collation_isdeterministic(collation);
+	return operator == TextEqualOperator &&
+		(!OidIsValid(collation) || get_collation_isdeterministic(collation));
 }
 
-static VeltFilter *
-make_filter(VeltFilterKind kind, Expr *value)
+static VeltQual *
+make_qual(VeltFilterTarget target, VeltFilterKind kind, Expr *value)
 {
-	VeltFilter *filter = palloc(sizeof(VeltFilter));
+	VeltQual   *qual = palloc(sizeof(VeltQual));
 
-	filter->kind = kind;
-	filter->value = value;
-	return filter;
+	qual->target = target;
+	qual->kinds = list_make1_int(kind);
+	qual->values = list_make1(value);
+	return qual;
 }
 
-static VeltFilter *
-match_equality(OpExpr *op, RelOptInfo *rel, const VeltTable *table)
+static VeltQual *
+match_equality(OpExpr *op, const Subject *subject)
 {
-	Expr	   *left;
-	Expr	   *right;
+	VeltFilterTarget target;
 
-	if (op->opno != TextEqualOperator || !is_bytewise(op->inputcollid) ||
-		list_length(op->args) != 2)
+	if (!is_bytewise(op->opno, op->inputcollid))
 		return NULL;
-	left = linitial(op->args);
-	right = lsecond(op->args);
-	if (is_filter_column(left, rel, table) && is_stable_value(right))
-		return make_filter(VELT_FILTER_EQUAL, right);
-	if (is_filter_column(right, rel, table) && is_stable_value(left))
-		return make_filter(VELT_FILTER_EQUAL, left);
+	for (int side = 0; side < 2; side++)
+	{
+		Expr	   *column = list_nth(op->args, side);
+		Expr	   *value = list_nth(op->args, 1 - side);
+
+		if (is_target(column, subject, &target) &&
+			is_stable_value(value, subject))
+			return make_qual(target, VELT_FILTER_EQUAL, value);
+	}
 	return NULL;
 }
 
-static VeltFilter *
-match_any(ScalarArrayOpExpr *op, RelOptInfo *rel, const VeltTable *table)
+static VeltQual *
+match_any(ScalarArrayOpExpr *op, const Subject *subject)
 {
-	if (op->useOr && op->opno == TextEqualOperator &&
-		is_bytewise(op->inputcollid) &&
-		is_filter_column(linitial(op->args), rel, table) &&
-		is_stable_value(lsecond(op->args)))
-		return make_filter(VELT_FILTER_ANY, lsecond(op->args));
+	VeltFilterTarget target;
+
+	if (op->useOr && is_bytewise(op->opno, op->inputcollid) &&
+		is_target(linitial(op->args), subject, &target) &&
+		is_stable_value(lsecond(op->args), subject))
+		return make_qual(target, VELT_FILTER_ANY, lsecond(op->args));
+	return NULL;
+}
+
+/* Equalities of the same column: what the planner makes no array of. */
+static VeltQual *
+match_or(BoolExpr *expr, const Subject *subject)
+{
+	VeltQual   *all = NULL;
+	ListCell   *lc;
+
+	foreach(lc, expr->args)
+	{
+		VeltQual   *one = velt_qual_match(subject->rel, subject->table,
+										  lfirst(lc));
+
+		if (one == NULL || (all != NULL && all->target != one->target))
+			return NULL;
+		if (all == NULL)
+			all = one;
+		else
+		{
+			all->kinds = list_concat(all->kinds, one->kinds);
+			all->values = list_concat(all->values, one->values);
+		}
+	}
+	return all;
+}
+
+VeltQual *
+velt_qual_match(RelOptInfo *rel, const VeltTable *table, Expr *clause)
+{
+	Subject		subject = {rel, table};
+
+	if (IsA(clause, OpExpr))
+		return match_equality((OpExpr *) clause, &subject);
+	if (IsA(clause, ScalarArrayOpExpr))
+		return match_any((ScalarArrayOpExpr *) clause, &subject);
+	if (is_orclause(clause))
+		return match_or((BoolExpr *) clause, &subject);
 	return NULL;
 }
 
 List *
-velt_qual_filters(RelOptInfo *rel, const VeltTable *table, List *clauses)
+velt_qual_list(RelOptInfo *rel, const VeltTable *table, List *clauses)
 {
-	List	   *filters = NIL;
+	List	   *quals = NIL;
 	ListCell   *lc;
 
 	foreach(lc, clauses)
 	{
-		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
-		VeltFilter *filter = NULL;
+		VeltQual   *qual = velt_qual_match(rel, table,
+										   lfirst_node(RestrictInfo, lc)->clause);
 
-		if (IsA(info->clause, OpExpr))
-			filter = match_equality((OpExpr *) info->clause, rel, table);
-		else if (IsA(info->clause, ScalarArrayOpExpr))
-			filter = match_any((ScalarArrayOpExpr *) info->clause, rel,
-							   table);
-		if (filter)
-			filters = lappend(filters, filter);
+		if (qual)
+			quals = lappend(quals, qual);
 	}
-	return filters;
+	return quals;
+}
+
+/* ----------
+ * What they come to
+ * ----------
+ */
+
+static double
+count_values(PlannerInfo *root, const VeltQual *qual)
+{
+	double		count = 0;
+	ListCell   *kind;
+	ListCell   *value;
+
+	forboth(kind, qual->kinds, value, qual->values)
+		count += lfirst_int(kind) == VELT_FILTER_EQUAL ? 1 :
+			velt_compat_array_length(root, lfirst(value));
+	return count;
 }
 
 double
-velt_qual_estimate_keys(PlannerInfo *root, List *filters)
+velt_qual_estimate_keys(PlannerInfo *root, List *quals)
 {
 	double		nkeys = -1;
 	ListCell   *lc;
 
-	/* of several filters only what all of them allow is asked for */
-	foreach(lc, filters)
+	/* of several quals only what all of them allow is asked for */
+	foreach(lc, quals)
 	{
-		VeltFilter *filter = lfirst(lc);
-		double		n = filter->kind == VELT_FILTER_EQUAL ? 1 :
-			velt_compat_array_length(root, (Node *) filter->value);
+		const VeltQual *qual = lfirst(lc);
+		double		n;
 
+		if (qual->target != VELT_FILTER_KEY)
+			continue;
+		n = count_values(root, qual);
 		if (nkeys < 0 || n < nkeys)
 			nkeys = n;
 	}
 	return nkeys;
+}
+
+List *
+velt_qual_plan(List *quals, VeltScanPlan *plan)
+{
+	List	   *values = NIL;
+	ListCell   *lc;
+	ListCell   *kind;
+
+	plan->nterms = 0;
+	foreach(lc, quals)
+		plan->nterms += list_length(((VeltQual *) lfirst(lc))->values);
+	plan->terms = palloc(sizeof(VeltFilterTerm) * Max(plan->nterms, 1));
+	plan->nterms = 0;
+	foreach(lc, quals)
+	{
+		const VeltQual *qual = lfirst(lc);
+
+		foreach(kind, qual->kinds)
+		{
+			VeltFilterTerm *term = &plan->terms[plan->nterms++];
+
+			term->qual = foreach_current_index(lc);
+			term->target = qual->target;
+			term->kind = lfirst_int(kind);
+		}
+		values = list_concat(values, qual->values);
+	}
+	return values;
 }

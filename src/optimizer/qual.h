@@ -13,21 +13,32 @@
 #include "foreign/scan_plan.h"
 #include "nodes/pathnodes.h"
 
-typedef struct VeltFilter
+/* A clause that may go to the API: one of its values must be met. */
+typedef struct VeltQual
 {
-	VeltFilterKind kind;
-	Expr	   *value;			/* has no column of the relation */
-} VeltFilter;
+	VeltFilterTarget target;
+	List	   *kinds;			/* integers: a VeltFilterKind for each value */
+	List	   *values;			/* Exprs without a column of the relation */
+} VeltQual;
 
 /*
- * Of the clauses (RestrictInfos) on the relation, those that restrict the
- * resource's filter column, as VeltFilters.  All clauses stay to be checked
- * on the rows.
+ * NULL if the clause on the relation must stay here alone.  It must be
+ * checked on the rows in any case.
  */
-extern List *velt_qual_filters(RelOptInfo *rel, const VeltTable *table,
-							   List *clauses);
+extern VeltQual *velt_qual_match(RelOptInfo *rel, const VeltTable *table,
+								 Expr *clause);
 
-/* How many keys the filters ask for, as far as the planner can tell. */
-extern double velt_qual_estimate_keys(PlannerInfo *root, List *filters);
+/* The VeltQuals among a list of RestrictInfos. */
+extern List *velt_qual_list(RelOptInfo *rel, const VeltTable *table,
+							List *clauses);
+
+/*
+ * How many keys the quals ask for, as far as the planner can tell; less than
+ * 0 if they ask for all.
+ */
+extern double velt_qual_estimate_keys(PlannerInfo *root, List *quals);
+
+/* Puts the quals into a plan; returns their values, for fdw_exprs. */
+extern List *velt_qual_plan(List *quals, VeltScanPlan *plan);
 
 #endif							/* VELT_OPTIMIZER_QUAL_H */

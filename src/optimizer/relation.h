@@ -7,7 +7,25 @@
 
 #include "postgres.h"
 
+#include "foreign/column.h"
 #include "foreign/fdwapi.h"
+#include "foreign/option.h"
+
+/* What the planner knows of a foreign table: fdw_private of its RelOptInfo. */
+typedef struct VeltRelation
+{
+	VeltSettings settings;
+	VeltTable  *table;
+	List	   *quals;			/* VeltQuals of its own restrictions */
+} VeltRelation;
+
+/*
+ * What a scan with these VeltQuals costs.  rows are those it returns, of
+ * which "limit" (less than 0: all) are going to be looked at.
+ */
+extern void velt_relation_cost(PlannerInfo *root, RelOptInfo *rel,
+							   List *quals, double rows, double limit,
+							   Cost *startup_cost, Cost *total_cost);
 
 extern void veltGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel,
 								  Oid relid);
