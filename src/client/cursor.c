@@ -106,7 +106,6 @@ open_nested(VeltCursor *cursor, const VeltResource *resource,
 	spec.filtered = false;
 	spec.nkeys = 0;
 	spec.limit = -1;
-	spec.page_size = VELT_MAX_PAGE_SIZE;
 	nested = velt_cursor_open(cursor->transport, &spec, error);
 	if (nested != NULL)
 		nested->root = cursor->root;
@@ -157,7 +156,8 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 	}
 	cursor->transport = transport;
 	cursor->spec = *spec;
-	if (spec->limit > 0 && spec->limit < spec->page_size)
+	if (spec->resource->paged && spec->limit > 0 &&
+		spec->limit < spec->page_size)
 		cursor->spec.page_size = (int) spec->limit;
 	cursor->root = cursor;
 	TAILQ_INIT(&cursor->waiting);
@@ -315,7 +315,10 @@ fetch_succeeded(Fetch *fetch)
 
 	*cursor->spec.workspace_known = true;
 	if (!ok)
+	{
+		velt_page_name_request(fetch->page, &error);
 		fail(cursor, fetch->number, &error);
+	}
 	if (velt_page_is_empty(fetch->page))
 	{
 		if (fetch->chain->more)
@@ -370,6 +373,7 @@ fetch_done(void *owner, const VeltOutcome *outcome)
 	cursor->nopen--;
 	cursor->spec.stats->in_flight--;
 	cursor->spec.stats->bytes_received += outcome->bytes_received;
+	velt_page_set_request_id(fetch->page, outcome->request_id);
 	if (outcome->error == NULL)
 		fetch_succeeded(fetch);
 	else
@@ -422,7 +426,7 @@ spend_request(VeltCursor *cursor, VeltError *error)
 	if (root->spec.max_requests > 0 &&
 		root->nrequests >= root->spec.max_requests)
 		return velt_error_set(error, VELT_ERROR_MAX_REQUESTS,
-							  "The scan needs more than %lld requests.",
+							  "The scan needs more than the %lld requests that are allowed.",
 							  (long long) root->spec.max_requests);
 	root->nrequests++;
 	return true;

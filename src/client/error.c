@@ -305,3 +305,11 @@ velt_error_clean_text(char *out, size_t size, const char *text, size_t length,
 	}
 	out[used] = '\0';
 }
+
+void
+velt_error_set_request_id(VeltError *error, const char *id,
+						  const VeltCredentials *credentials)
+{
+	velt_error_clean_text(error->request_id, sizeof(error->request_id), id,
+						  strlen(id), credentials);
+}

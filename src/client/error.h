@@ -31,6 +31,7 @@ typedef enum VeltErrorKind
 	VELT_ERROR_UNTRANSLATABLE,
 	/* our own limits */
 	VELT_ERROR_RESPONSE_SIZE,
+	VELT_ERROR_HEADER_SIZE,
 	VELT_ERROR_NESTING,
 	VELT_ERROR_MAX_REQUESTS,
 	VELT_ERROR_EMPTY_PAGES,
@@ -89,6 +90,10 @@ extern VeltStatus velt_error_http_status(int http_status);
 extern void velt_error_clean_text(char *out, size_t size, const char *text,
 								  size_t length,
 								  const VeltCredentials *credentials);
+
+/* Notes how the server calls the exchange, made safe. */
+extern void velt_error_set_request_id(VeltError *error, const char *id,
+									  const VeltCredentials *credentials);
 
 /* Whether the text has a credential in one of those spellings. */
 extern bool velt_error_has_credentials(const char *text, size_t length,

@@ -59,6 +59,7 @@ struct VeltPage
 	VeltJsonSpan envelope[ENVELOPE_POINTERS];
 	size_t		next_row;		/* where the search for it begins */
 	VeltJsonSpan row;
+	char		request_id[VELT_REQUEST_ID_BYTES];	/* as it came */
 	VeltJsonScanner scanner;
 	VeltJsonSpan values[];
 };
@@ -185,11 +186,28 @@ velt_page_begin(VeltPage *page, VeltString key)
 	velt_buffer_reset(&page->body, KEPT_BYTES);
 	velt_buffer_reset(&page->scratch, KEPT_BYTES);
 	memset(page->envelope, 0, sizeof(page->envelope));
+	page->request_id[0] = '\0';
 	page->next_row = 0;
 	page->row.kind = VELT_JSON_MISSING;
 	velt_json_begin(&page->scanner,
 					(const VeltJsonPointer *const *) page->layout->envelope,
 					page->envelope, page->layout->nenvelope, 0, false);
+}
+
+void
+velt_page_set_request_id(VeltPage *page, const char *id)
+{
+	size_t		length = strnlen(id, sizeof(page->request_id) - 1);
+
+	memcpy(page->request_id, id, length);
+	page->request_id[length] = '\0';
+}
+
+void
+velt_page_name_request(const VeltPage *page, VeltError *error)
+{
+	velt_error_set_request_id(error, page->request_id,
+							  page->layout->credentials);
 }
 
 static bool
@@ -453,7 +471,11 @@ velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
 	if (!*found)
 		return true;
 	if (page->body.data[start] != '{')
-		return wrong_shape("an element of its data is no object", error);
+	{
+		wrong_shape("an element of its data is no object", error);
+		velt_page_name_request(page, error);
+		return false;
+	}
 
 	/* a scan finds so many values at a time, and skips the row if none */
 	do
@@ -464,7 +486,10 @@ velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
 			n = VELT_JSON_MAX_POINTERS;
 		if (!locate(page, start, pointers + first, page->values + first, n,
 					&page->row.end, error))
+		{
+			velt_page_name_request(page, error);
 			return false;
+		}
 		first += n;
 	} while (first < layout->nvalues);
 

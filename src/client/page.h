@@ -41,6 +41,10 @@ extern void velt_page_free(VeltPage *page);
  */
 extern void velt_page_begin(VeltPage *page, VeltString key);
 
+/* How the server calls the exchange, for errors in the page's rows. */
+extern void velt_page_set_request_id(VeltPage *page, const char *id);
+extern void velt_page_name_request(const VeltPage *page, VeltError *error);
+
 /* Takes the next bytes of the response; false if it need not go on. */
 extern bool velt_page_receive(VeltPage *page, int http_status,
 							  const char *bytes, size_t length,

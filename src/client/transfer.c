@@ -47,6 +47,21 @@ before_request(void *data, char *peer, char *local, int peer_port,
 					   peer);
 		return CURL_PREREQFUNC_ABORT;
 	}
+	/*
+	 * A second time in one attempt: the connection was an old one and has
+	 * closed before a response began, so curl sends the request again.
+	 */
+	if (transfer->phase != VELT_PHASE_CONNECT)
+	{
+		if (velt_transport_config(transfer->transport)->retry_timeout_ms == 0)
+		{
+			velt_error_set(&transfer->error, VELT_ERROR_UNAVAILABLE,
+						   "The connection closed before a response began.");
+			return CURL_PREREQFUNC_ABORT;
+		}
+		velt_transport_count_retry(transfer->transport);
+		transfer->sink->begin(transfer->owner);
+	}
 	transfer->phase = VELT_PHASE_REQUEST;
 	return CURL_PREREQFUNC_OK;
 }
@@ -64,7 +79,7 @@ receive_header(char *bytes, size_t size, size_t count, void *data)
 	transfer->header_bytes += size * count;
 	if (transfer->header_bytes <= MAX_HEADER_BYTES)
 		return size * count;
-	velt_error_set(&transfer->error, VELT_ERROR_RESPONSE_SIZE,
+	velt_error_set(&transfer->error, VELT_ERROR_HEADER_SIZE,
 				   "The response has more than %d bytes of headers.",
 				   MAX_HEADER_BYTES);
 	return 0;
@@ -226,16 +241,13 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 		kind == VELT_ERROR_CONNECT;
 }
 
-static void
-note_request_id(const VeltTransfer *transfer, VeltError *error)
+const char *
+velt_transfer_request_id(const VeltTransfer *transfer)
 {
 	struct curl_header *header;
 
-	if (curl_easy_header(transfer->easy, "x-request-id", 0, CURLH_HEADER, -1,
-						 &header) == CURLHE_OK)
-		velt_error_clean_text(error->request_id, sizeof(error->request_id),
-							  header->value, strlen(header->value),
-							  velt_transport_credentials(transfer->transport));
+	return curl_easy_header(transfer->easy, "x-request-id", 0, CURLH_HEADER,
+							-1, &header) == CURLHE_OK ? header->value : "";
 }
 
 bool
@@ -254,7 +266,8 @@ velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 								   error))
 		return true;
 	error->http_status = velt_transfer_http_status(transfer);
-	note_request_id(transfer, error);
+	velt_error_set_request_id(error, velt_transfer_request_id(transfer),
+							  velt_transport_credentials(transfer->transport));
 	return false;
 }
 

@@ -68,6 +68,12 @@ extern bool velt_transfer_judge(VeltTransfer *transfer, CURLcode code,
 /* How long the server wants to be left alone, or 0. */
 extern int64_t velt_transfer_retry_after_ms(const VeltTransfer *transfer);
 
+/* How the server calls the exchange, as it came; "" if it does not. */
+extern const char *velt_transfer_request_id(const VeltTransfer *transfer);
+
 extern int	velt_transfer_http_status(const VeltTransfer *transfer);
+
+/* Of the transport: a request was made again within an attempt. */
+extern void velt_transport_count_retry(VeltTransport *transport);
 
 #endif							/* VELT_CLIENT_TRANSFER_H */

@@ -228,6 +228,13 @@ clock_now(const VeltTransport *transport)
 			velt_event_loop_now()) - transport->undriven_ms;
 }
 
+void
+velt_transport_count_retry(VeltTransport *transport)
+{
+	transport->stats.requests++;
+	transport->stats.retries++;
+}
+
 /* When the next request may leave, for all that the server and we allow. */
 static int64_t
 next_start(const VeltTransport *transport)
@@ -521,6 +528,17 @@ delay(VeltTransfer *transfer, int64_t wait_ms, const VeltError *error)
 	}
 }
 
+/* It is curl's, and gone with the handle. */
+static void
+copy_request_id(const VeltTransfer *transfer, char *request_id)
+{
+	const char *id = velt_transfer_request_id(transfer);
+	size_t		length = strnlen(id, VELT_REQUEST_ID_BYTES - 1);
+
+	memcpy(request_id, id, length);
+	request_id[length] = '\0';
+}
+
 /*
  * The attempt at hand has ended: well (error NULL), or not.  What died while
  * nobody was looking starts anew, and is not held against the request.
@@ -529,14 +547,17 @@ static void
 end_attempt(VeltTransfer *transfer, bool by_curl, VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
-	VeltOutcome outcome = {error, 0};
+	VeltOutcome outcome = {error, 0, ""};
 	int64_t		duration = clock_now(transport) - transfer->started_ms;
 	int64_t		retry_after = velt_transfer_retry_after_ms(transfer);
 	int64_t		wait;
+	char		request_id[VELT_REQUEST_ID_BYTES];
 	curl_off_t	bytes = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_SIZE_DOWNLOAD_T, &bytes);
 	outcome.bytes_received = bytes;
+	copy_request_id(transfer, request_id);
+	outcome.request_id = request_id;
 	transport->stats.bytes_received += bytes;
 	log_attempt(transfer, bytes, error != NULL);
 	release_handle(transfer);

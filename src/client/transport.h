@@ -49,6 +49,7 @@ typedef struct VeltOutcome
 {
 	const VeltError *error;		/* NULL: well */
 	int64_t		bytes_received; /* body bytes before decompression */
+	const char *request_id;		/* as it came; "" if none did */
 } VeltOutcome;
 
 /*

@@ -34,7 +34,12 @@ import_secrets(List *options)
 					 errmsg("IMPORT FOREIGN SCHEMA has no option \"%s\"",
 							def->defname),
 					 errhint("The valid option is: import_secrets.")));
-		secrets = defGetBoolean(def);
+		if (!parse_bool(defGetString(def), &secrets))
+			ereport(ERROR,
+					(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
+					 errmsg("invalid value for option \"%s\": \"%s\"",
+							def->defname, defGetString(def)),
+					 errdetail("The value must be true or false.")));
 	}
 	return secrets;
 }

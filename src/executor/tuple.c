@@ -114,69 +114,29 @@ convert_text(VeltTupleReader *reader pg_attribute_unused(),
 	return PointerGetDatum(cstring_to_text_with_len(bytes, (int) length));
 }
 
-/*
- * Says of an error in a value only what may be said: neither a secret nor
- * what has the credentials in it.
- */
-static void
-report_hidden(ErrorData *edata)
-{
-	ereport(ERROR,
-			(errcode(edata->sqlerrcode),
-			 errmsg("invalid value"),
-			 errdetail("The value is not shown, as it may be secret.")));
-}
-
-static bool
-must_hide(VeltTupleReader *reader, ColumnReader *column, VeltString string)
-{
-	return column->secret ||
-		velt_error_has_credentials(string.bytes, string.length,
-								   reader->credentials);
-}
-
 static Datum
-call_input(VeltTupleReader *reader, ColumnReader *column, VeltString string,
-		   bool may_have_nul)
+call_input(ColumnReader *column, VeltString string, bool may_have_nul)
 {
-	MemoryContext context = CurrentMemoryContext;
-	volatile Datum datum = (Datum) 0;
 	size_t		length;
-	char	   *bytes;
+	char	   *bytes = to_server(string.bytes, string.length, may_have_nul,
+								  &length);
 
-	PG_TRY();
-	{
-		bytes = to_server(string.bytes, string.length, may_have_nul, &length);
-		datum = InputFunctionCall(&column->input, pnstrdup(bytes, length),
-								  column->ioparam, column->typmod);
-	}
-	PG_CATCH();
-	{
-		ErrorData  *edata;
-
-		if (!must_hide(reader, column, string))
-			PG_RE_THROW();
-		MemoryContextSwitchTo(context);
-		edata = CopyErrorData();
-		FlushErrorState();
-		report_hidden(edata);
-	}
-	PG_END_TRY();
-	return datum;
+	return InputFunctionCall(&column->input, pnstrdup(bytes, length),
+							 column->ioparam, column->typmod);
 }
 
 static Datum
-convert_input(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
-			  VeltJsonSpan span)
+convert_input(VeltTupleReader *reader pg_attribute_unused(),
+			  ColumnReader *column, VeltPage *page, VeltJsonSpan span)
 {
-	return call_input(reader, column, value_text(page, span), span.escaped);
+	return call_input(column, value_text(page, span), span.escaped);
 }
 
 static Datum
-convert_json(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
-			 VeltJsonSpan span)
+convert_json(VeltTupleReader *reader pg_attribute_unused(),
+			 ColumnReader *column, VeltPage *page, VeltJsonSpan span)
 {
-	return call_input(reader, column, velt_page_text(page, span), false);
+	return call_input(column, velt_page_text(page, span), false);
 }
 
 static Datum
@@ -234,11 +194,7 @@ prepare_input(ColumnReader *column, Oid type)
 static ConvertValue
 scalar_converter(ColumnReader *column, Oid type, Oid base_type)
 {
-	/* a failed conversion between encodings would show a character of it */
-	bool		plain = !column->secret || GetDatabaseEncoding() == PG_UTF8;
-
-	if (plain &&
-		(type == TEXTOID || (type == VARCHAROID && column->typmod < 0)))
+	if (type == TEXTOID || (type == VARCHAROID && column->typmod < 0))
 		return convert_text;
 	prepare_input(column, type);
 	return base_type == JSONOID || base_type == JSONBOID ?
@@ -322,8 +278,7 @@ velt_tuple_reader_set_workspace(VeltTupleReader *reader,
 
 /* A value that is no part of the row: as if it were a string of it. */
 static Datum
-convert_known(VeltTupleReader *reader, ColumnReader *column,
-			  VeltString string)
+convert_known(ColumnReader *column, VeltString string)
 {
 	StringInfoData json;
 	size_t		length;
@@ -337,7 +292,7 @@ convert_known(VeltTupleReader *reader, ColumnReader *column,
 		string.length = json.len;
 	}
 	if (column->convert != convert_text)
-		return call_input(reader, column, string, false);
+		return call_input(column, string, false);
 	bytes = to_server(string.bytes, string.length, false, &length);
 	return PointerGetDatum(cstring_to_text_with_len(bytes, (int) length));
 }
@@ -355,9 +310,9 @@ read_column(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 		case VELT_FROM_WORKSPACE:
 			known.bytes = reader->credentials->workspace_id;
 			known.length = strlen(known.bytes);
-			return convert_known(reader, column, known);
+			return convert_known(column, known);
 		case VELT_FROM_REQUEST:
-			return convert_known(reader, column, known);
+			return convert_known(column, known);
 		case VELT_FROM_ROW:
 			break;
 	}
@@ -374,11 +329,10 @@ read_column(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 	return (Datum) 0;
 }
 
-void
-velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
-				bool *isnull)
+static void
+read_columns(VeltTupleReader *reader, VeltPage *page, Datum *values,
+			 bool *isnull)
 {
-	memset(isnull, true, reader->natts * sizeof(bool));
 	for (int i = 0; i < reader->ncolumns; i++)
 	{
 		ColumnReader *column = &reader->columns[i];
@@ -388,6 +342,62 @@ velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
 											&isnull[column->index]);
 	}
 	reader->current = NULL;
+}
+
+/* Whether an error in the column at hand may show a secret. */
+static bool
+must_hide(const VeltTupleReader *reader, VeltPage *page)
+{
+	const ColumnReader *column = reader->current;
+	VeltString	text = velt_page_key(page);
+
+	if (column->secret || column->source == VELT_FROM_WORKSPACE)
+		return true;
+	if (column->source == VELT_FROM_ROW)
+		text = velt_page_text(page, velt_page_value(page, column->value));
+	return velt_error_has_credentials(text.bytes, text.length,
+									  reader->credentials);
+}
+
+/*
+ * Replaces the error at hand, of which messages quote the value, by one that
+ * says no more than its SQLSTATE.
+ */
+static void
+hide_error(MemoryContext context)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
+		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
+		PG_RE_THROW();
+	FlushErrorState();
+	ereport(ERROR,
+			(errcode(edata->sqlerrcode),
+			 errmsg("value does not fit its column"),
+			 errdetail("The value is not shown, as it may be secret.")));
+}
+
+void
+velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
+				bool *isnull)
+{
+	MemoryContext context = CurrentMemoryContext;
+
+	memset(isnull, true, reader->natts * sizeof(bool));
+	PG_TRY();
+	{
+		read_columns(reader, page, values, isnull);
+	}
+	PG_CATCH();
+	{
+		if (reader->current && must_hide(reader, page))
+			hide_error(context);
+		PG_RE_THROW();
+	}
+	PG_END_TRY();
 }
 
 const char *

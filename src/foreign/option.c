@@ -81,10 +81,13 @@ parse_with_unit(const Option *option, const char *value, int flags,
 				const char *unit, const char *example, int *field)
 {
 	const char *hint = NULL;
-	size_t		length = strlen(value);
-	bool		bare = length == 0 || !isalpha((unsigned char) value[length - 1]);
+	const char *letters = value + strspn(value, " .0123456789");
+	bool		has_unit = letters > value && *letters != '\0' &&
+		strspn(letters, "abcdefghijklmnopqrstuvwxyz"
+			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(letters) &&
+		pg_strncasecmp(value, "0x", 2) != 0;
 
-	if (bare && !(option->min == 0 && strcmp(value, "0") == 0))
+	if (!has_unit && !(option->min == 0 && strcmp(value, "0") == 0))
 		refuse(option, value, "The value needs a number and a unit.",
 			   psprintf("Write for example \"%s\".", example));
 	if (!parse_int(value, field, flags, &hint))
@@ -138,8 +141,9 @@ parse_api_url(const Option *option, const char *value, void *field)
 	VeltError	error;
 	bool		plain;
 
+	/* no value in the message: this is where people put a password */
 	if (!velt_url_check(value, VELT_URL_API, &plain, &error))
-		refuse(option, value, error.detail, NULL);
+		refuse(option, NULL, error.detail, NULL);
 	*(char **) field = pstrdup(value);
 }
 
@@ -149,7 +153,6 @@ parse_proxy_url(const Option *option, const char *value, void *field)
 	VeltError	error;
 	bool		plain;
 
-	/* no value in the message: this is where people put a password */
 	if (!velt_url_check(value, VELT_URL_PROXY, &plain, &error))
 		refuse(option, NULL, error.detail, NULL);
 	*(char **) field = pstrdup(value);
@@ -161,10 +164,10 @@ is_standard_header(const char *name)
 {
 	static const char *const names[] = {
 		"Accept", "Authorization", "Connection", "Cookie", "Date", "Expect",
-		"Forwarded", "From", "Host", "HTTP2-Settings", "Keep-Alive", "Origin",
-		"Pragma", "Range", "Referer", "TE", "Trailer", "Transfer-Encoding",
-		"Upgrade", "User-Agent", "Via", "Warning", "x-velt-workspace-id",
-		NULL
+		"Forwarded", "From", "Host", "HTTP2-Settings", "Keep-Alive",
+		"Max-Forwards", "Origin", "Pragma", "Prefer", "Priority", "Range",
+		"Referer", "TE", "Trailer", "Transfer-Encoding", "Upgrade",
+		"User-Agent", "Via", "Warning", "x-velt-workspace-id", NULL
 	};
 	static const char *const prefixes[] = {
 		"Accept-", "Access-Control-", "Cache-", "Content-", "If-", "Proxy-",

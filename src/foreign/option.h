@@ -78,6 +78,6 @@ extern VeltPrivilege velt_option_privilege(const char *name, Oid catalog);
 
 /* Raises HV00J for an option that an object lacks. */
 extern void velt_option_missing(const char *name, const char *hint)
-			pg_attribute_noreturn();
+			__attribute__((noreturn));
 
 #endif							/* VELT_FOREIGN_OPTION_H */

@@ -53,6 +53,7 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 		ERRCODE_PROGRAM_LIMIT_EXCEEDED,
 		"A larger max_response_size of the server or a smaller page_size may help."
 	},
+	[VELT_ERROR_HEADER_SIZE] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL},
 	[VELT_ERROR_NESTING] = {ERRCODE_PROGRAM_LIMIT_EXCEEDED, NULL},
 	[VELT_ERROR_MAX_REQUESTS] = {
 		ERRCODE_PROGRAM_LIMIT_EXCEEDED,

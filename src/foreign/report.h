@@ -11,7 +11,8 @@
 
 /* A fetch of the resource (NULL: the server as such) failed. */
 extern void velt_report_fetch(const VeltError *error, const char *resource,
-							  const char *server) pg_attribute_noreturn();
+							  const char *server)
+			__attribute__((noreturn));
 
 /* The error's SQLSTATE as ereport takes it. */
 extern int	velt_report_sqlstate(VeltErrorKind kind);
