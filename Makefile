@@ -48,8 +48,8 @@ OBJS = \
 	src/optimizer/relation.o \
 	$(CLIENT_OBJS)
 
-REGRESS = options import scan types errors explain
-REGRESS_OPTS = --inputdir=$(srcdir) \
+REGRESS = options import scan modes types errors explain pushdown
+REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 
 TAP_TESTS ?= 1

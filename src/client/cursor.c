@@ -426,7 +426,7 @@ spend_request(VeltCursor *cursor, VeltError *error)
 	if (root->spec.max_requests > 0 &&
 		root->nrequests >= root->spec.max_requests)
 		return velt_error_set(error, VELT_ERROR_MAX_REQUESTS,
-							  "The scan needs more than the %lld requests that are allowed.",
+							  "The scan needs more requests than its limit of %lld.",
 							  (long long) root->spec.max_requests);
 	root->nrequests++;
 	return true;

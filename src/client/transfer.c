@@ -205,21 +205,6 @@ velt_transfer_time_allowed(const VeltTransfer *transfer)
 	return config->request_timeout_ms;
 }
 
-void
-velt_transfer_describe_timeout(const VeltTransfer *transfer,
-							   VeltError *error)
-{
-	int			allowed = velt_transfer_time_allowed(transfer);
-
-	if (transfer->phase == VELT_PHASE_CONNECT)
-		velt_error_set(error, VELT_ERROR_CONNECT,
-					   "No connection was made within %d ms.", allowed);
-	else
-		velt_error_set(error, VELT_ERROR_UNAVAILABLE,
-					   "The response was not complete within %d ms.", allowed);
-	error->transient = true;
-}
-
 /* What curl saw go wrong, as an error. */
 static void
 describe_failure(const VeltTransfer *transfer, CURLcode code,
@@ -250,6 +235,30 @@ velt_transfer_request_id(const VeltTransfer *transfer)
 							-1, &header) == CURLHE_OK ? header->value : "";
 }
 
+/* Notes what of a response there was. */
+static void
+note_response(const VeltTransfer *transfer, VeltError *error)
+{
+	error->http_status = velt_transfer_http_status(transfer);
+	velt_error_set_request_id(error, velt_transfer_request_id(transfer),
+							  velt_transport_credentials(transfer->transport));
+}
+
+void
+velt_transfer_time_out(const VeltTransfer *transfer, VeltError *error)
+{
+	int			allowed = velt_transfer_time_allowed(transfer);
+
+	if (transfer->phase == VELT_PHASE_CONNECT)
+		velt_error_set(error, VELT_ERROR_CONNECT,
+					   "No connection was made within %d ms.", allowed);
+	else
+		velt_error_set(error, VELT_ERROR_UNAVAILABLE,
+					   "The response was not complete within %d ms.", allowed);
+	error->transient = true;
+	note_response(transfer, error);
+}
+
 bool
 velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 {
@@ -265,9 +274,7 @@ velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 								   velt_transfer_http_status(transfer),
 								   error))
 		return true;
-	error->http_status = velt_transfer_http_status(transfer);
-	velt_error_set_request_id(error, velt_transfer_request_id(transfer),
-							  velt_transport_credentials(transfer->transport));
+	note_response(transfer, error);
 	return false;
 }
 

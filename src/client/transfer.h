@@ -55,8 +55,8 @@ extern bool velt_transfer_begin(VeltTransfer *transfer, CURL *easy,
 extern int	velt_transfer_time_allowed(const VeltTransfer *transfer);
 
 /* The attempt has run out of time. */
-extern void velt_transfer_describe_timeout(const VeltTransfer *transfer,
-										   VeltError *error);
+extern void velt_transfer_time_out(const VeltTransfer *transfer,
+								   VeltError *error);
 
 /*
  * curl has ended the attempt with that code.  True if the response is an

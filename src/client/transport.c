@@ -618,7 +618,7 @@ end_overdue(VeltTransport *transport)
 			transfer = TAILQ_NEXT(transfer, link);
 			continue;
 		}
-		velt_transfer_describe_timeout(transfer, &error);
+		velt_transfer_time_out(transfer, &error);
 		end_attempt(transfer, false, &error);
 		/* its owner may have ended others: look again from the start */
 		transfer = TAILQ_FIRST(&transport->running);

@@ -81,8 +81,8 @@ parse_with_unit(const Option *option, const char *value, int flags,
 				const char *unit, const char *example, int *field)
 {
 	const char *hint = NULL;
-	const char *letters = value + strspn(value, " .0123456789");
-	bool		has_unit = letters > value && *letters != '\0' &&
+	const char *letters = value + strspn(value, " +-.0123456789");
+	bool		has_unit = *letters != '\0' &&
 		strspn(letters, "abcdefghijklmnopqrstuvwxyz"
 			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(letters) &&
 		pg_strncasecmp(value, "0x", 2) != 0;
@@ -135,15 +135,21 @@ parse_boolean(const Option *option, const char *value, void *field)
 		refuse(option, value, "The value must be true or false.", NULL);
 }
 
+/* A URL in a message, unless there may be a password in it. */
+static const char *
+shown_url(const char *url)
+{
+	return strpbrk(url, "@?") ? NULL : url;
+}
+
 static void
 parse_api_url(const Option *option, const char *value, void *field)
 {
 	VeltError	error;
 	bool		plain;
 
-	/* no value in the message: this is where people put a password */
 	if (!velt_url_check(value, VELT_URL_API, &plain, &error))
-		refuse(option, NULL, error.detail, NULL);
+		refuse(option, shown_url(value), error.detail, NULL);
 	*(char **) field = pstrdup(value);
 }
 

@@ -29,6 +29,9 @@
 #define DEFAULT_KEYS			1000.0
 #define DEFAULT_TOKENS_PER_KEY	2.0
 
+/* What a request costs that is under way together with another. */
+#define SHARED_ROUND_PART		0.01
+
 /* ----------
  * Size and cost
  * ----------
@@ -145,8 +148,8 @@ velt_relation_cost(PlannerInfo *root, RelOptInfo *rel, List *quals,
 		rel->baserestrictcost.startup;
 	/* rounds take time; requests that share one still cost something */
 	*total_cost = *startup_cost +
-		Max(0, rounds - 1) * info->settings.request_cost +
-		requests * info->settings.request_cost / 100 +
+		(rounds - 1) * info->settings.request_cost +
+		(requests - rounds) * info->settings.request_cost * SHARED_ROUND_PART +
 		looked_at * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
 }
 
