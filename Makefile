@@ -10,13 +10,17 @@ PGFILEDESC = "velt_fdw - foreign data wrapper for Velt workspaces"
 
 # The client library: plain C11, links and is tested without a server.
 CLIENT_OBJS = \
+	src/client/attempt_log.o \
 	src/client/buffer.o \
 	src/client/chain.o \
+	src/client/config.o \
 	src/client/cursor.o \
 	src/client/error.o \
 	src/client/event_loop.o \
 	src/client/handle.o \
 	src/client/json.o \
+	src/client/json_pointer.o \
+	src/client/json_string.o \
 	src/client/page.o \
 	src/client/request.o \
 	src/client/resource.o \

@@ -2,14 +2,10 @@
  * client/json.c
  *		A strict one-pass RFC 8259 scanner over bytes as they arrive.
  *
- * json-c is used for one thing: to decode the escapes of a string that has
- * been found valid.  It is no help in finding values, as it forgets where
- * they stood, keeps one of duplicate members and bends large numbers.
+ * Pointers are parsed in json_pointer.c, strings decoded in json_string.c.
  */
 #include "client/json.h"
 
-#include <json-c/json.h>
-#include <stdlib.h>
 #include <string.h>
 
 typedef enum ScanState
@@ -42,102 +38,6 @@ typedef enum ScanState
 
 #define IS_DIGIT(c)		((c) >= '0' && (c) <= '9')
 #define IS_SPACE(c)		((c) == ' ' || (c) == '\t' || (c) == '\n' || (c) == '\r')
-
-/* ----------
- * Pointers
- * ----------
- */
-
-/* The array element a reference token names: "0" or digits without a 0 first. */
-static int64_t
-element_index(const char *name, size_t length)
-{
-	int64_t		index = 0;
-
-	/* more digits than this count more elements than a response can hold */
-	if (length == 0 || length > 12 || (name[0] == '0' && length > 1))
-		return -1;
-	for (size_t i = 0; i < length; i++)
-	{
-		if (!IS_DIGIT(name[i]))
-			return -1;
-		index = index * 10 + (name[i] - '0');
-	}
-	return index;
-}
-
-/*
- * Copies one reference token to *to, decoded, and steps *from behind it; false
- * at a "~" that is neither ~0 nor ~1.
- */
-static bool
-decode_reference(const char **from, char **to, VeltJsonToken *token)
-{
-	const char *at = *from;
-	char	   *out = *to;
-
-	token->name = out;
-	for (; *at != '\0' && *at != '/'; at++)
-	{
-		if (*at != '~')
-			*out++ = *at;
-		else if (at[1] == '0' || at[1] == '1')
-			*out++ = *++at == '0' ? '~' : '/';
-		else
-			return false;
-	}
-	token->length = out - token->name;
-	token->index = element_index(token->name, token->length);
-	*from = at;
-	*to = out;
-	return true;
-}
-
-VeltJsonPointer *
-velt_json_pointer_parse(const char *text, VeltError *error)
-{
-	VeltJsonPointer *pointer;
-	int			ntokens = 0;
-	char	   *names;
-
-	for (const char *at = text; *at != '\0'; at++)
-		ntokens += *at == '/';
-	if (*text != '\0' && *text != '/')
-	{
-		velt_error_set(error, VELT_ERROR_INVALID_VALUE,
-					   "A JSON pointer is empty or begins with \"/\".");
-		return NULL;
-	}
-	if (ntokens >= VELT_JSON_MAX_DEPTH)
-	{
-		velt_error_set(error, VELT_ERROR_INVALID_VALUE,
-					   "A JSON pointer can have at most %d parts.",
-					   VELT_JSON_MAX_DEPTH - 1);
-		return NULL;
-	}
-
-	pointer = malloc(offsetof(VeltJsonPointer, tokens) +
-					 ntokens * sizeof(VeltJsonToken) + strlen(text) + 1);
-	if (pointer == NULL)
-	{
-		velt_error_out_of_memory(error);
-		return NULL;
-	}
-	pointer->ntokens = ntokens;
-	names = (char *) &pointer->tokens[ntokens];
-	for (int i = 0; i < ntokens; i++)
-	{
-		text++;
-		if (!decode_reference(&text, &names, &pointer->tokens[i]))
-		{
-			free(pointer);
-			velt_error_set(error, VELT_ERROR_INVALID_VALUE,
-						   "In a JSON pointer \"~\" is written \"~0\" and \"/\" within a name \"~1\".");
-			return NULL;
-		}
-	}
-	return pointer;
-}
 
 /* ----------
  * Which pointers match the value at hand
@@ -627,87 +527,4 @@ velt_json_finish(VeltJsonScanner *scanner, VeltError *error)
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
 						  "The response ends in the middle of its JSON, after %zu bytes.",
 						  scanner->offset);
-}
-
-/* ----------
- * Strings
- * ----------
- */
-
-/* The four hex digits at text, which have been found valid. */
-static unsigned int
-code_unit(const char *text)
-{
-	unsigned int unit = 0;
-
-	for (int i = 0; i < 4; i++)
-		unit = unit * 16 + (IS_DIGIT(text[i]) ? text[i] - '0' :
-							(text[i] | 0x20) - 'a' + 10);
-	return unit;
-}
-
-/*
- * Whether each escaped surrogate has its other half.  json-c would put a
- * replacement character where one has not.
- */
-static bool
-surrogates_paired(const char *text, const char *end)
-{
-	bool		after_high = false;
-
-	while (text < end)
-	{
-		unsigned int unit = 0;
-
-		if (text[0] == '\\' && text[1] == 'u')
-		{
-			unit = code_unit(text + 2);
-			text += 6;
-		}
-		else
-			text += text[0] == '\\' ? 2 : 1;
-		if (after_high != (unit >= 0xDC00 && unit <= 0xDFFF))
-			return false;
-		after_high = unit >= 0xD800 && unit <= 0xDBFF;
-	}
-	return !after_high;
-}
-
-bool
-velt_json_decode_string(const char *text, VeltJsonSpan span,
-						VeltBuffer *buffer, size_t *length, VeltError *error)
-{
-	struct json_tokener *tokener;
-	struct json_object *string;
-	bool		ok = false;
-
-	text += span.start;
-	*length = span.end - span.start - 2;
-	if (!span.escaped)
-		return velt_buffer_append(buffer, text + 1, *length) ||
-			velt_error_out_of_memory(error);
-	if (!surrogates_paired(text + 1, text + 1 + *length))
-		return velt_error_set(error, VELT_ERROR_UNTRANSLATABLE,
-							  "A Unicode surrogate in the response lacks its other half.");
-
-	tokener = json_tokener_new();
-	if (tokener == NULL)
-		return velt_error_out_of_memory(error);
-	/* its lengths are int, the response's limit is 512 MB */
-	string = json_tokener_parse_ex(tokener, text, (int) (*length + 2));
-	if (string != NULL)
-	{
-		*length = json_object_get_string_len(string);
-		ok = velt_buffer_append(buffer, json_object_get_string(string),
-								*length);
-		json_object_put(string);
-	}
-	json_tokener_free(tokener);
-	return ok || velt_error_out_of_memory(error);
-}
-
-const char *
-velt_json_library(void)
-{
-	return json_c_version();
 }

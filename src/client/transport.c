@@ -29,9 +29,6 @@
  */
 #define LONG_GAP_MS			1000
 
-/* Attempts that are not asked for in time leave no trace. */
-#define MAX_LOG				256
-
 typedef TAILQ_HEAD(TransferList, VeltTransfer) TransferList;
 
 struct VeltTransport
@@ -61,9 +58,7 @@ struct VeltTransport
 
 	VeltTransportStats stats;
 	VeltNotice	notice;			/* wait_ms 0: none */
-	VeltAttempt *log;			/* a ring; NULL: none is kept */
-	int			log_first;
-	int			log_length;
+	VeltAttemptLog log;
 };
 
 /* ----------
@@ -94,53 +89,6 @@ restore_signals(const sigset_t *saved)
  * Creation
  * ----------
  */
-
-/* Copies a string that may be NULL; *ok is cleared when memory is out. */
-static const char *
-copy_string(const char *string, bool *ok)
-{
-	char	   *copy = string ? strdup(string) : NULL;
-
-	if (string != NULL && copy == NULL)
-		*ok = false;
-	return copy;
-}
-
-static bool
-copy_config(VeltTransportConfig *to, const VeltTransportConfig *from)
-{
-	bool		ok = true;
-
-	*to = *from;
-	to->base_url = copy_string(from->base_url, &ok);
-	to->credentials.workspace_id =
-		copy_string(from->credentials.workspace_id, &ok);
-	to->credentials.auth_token = copy_string(from->credentials.auth_token, &ok);
-	to->auth_header = copy_string(from->auth_header, &ok);
-	to->user_agent = copy_string(from->user_agent, &ok);
-	to->proxy = copy_string(from->proxy, &ok);
-	to->ca_file = copy_string(from->ca_file, &ok);
-	to->cert_file = copy_string(from->cert_file, &ok);
-	to->key_file = copy_string(from->key_file, &ok);
-	return ok;
-}
-
-static void
-free_config(VeltTransportConfig *config)
-{
-	if (config->credentials.auth_token != NULL)
-		explicit_bzero((char *) config->credentials.auth_token,
-					   strlen(config->credentials.auth_token));
-	free((char *) config->base_url);
-	free((char *) config->credentials.workspace_id);
-	free((char *) config->credentials.auth_token);
-	free((char *) config->auth_header);
-	free((char *) config->user_agent);
-	free((char *) config->proxy);
-	free((char *) config->ca_file);
-	free((char *) config->cert_file);
-	free((char *) config->key_file);
-}
 
 /* libcurl's own state is made once, and never taken down in a backend. */
 static bool
@@ -176,7 +124,7 @@ velt_transport_create(const VeltTransportConfig *config, VeltError *error)
 	TAILQ_INIT(&transport->running);
 	transport->left_ms = velt_event_loop_now();
 	transport->idle = calloc(config->max_concurrency, sizeof(CURL *));
-	if (!copy_config(&transport->config, config) || transport->idle == NULL)
+	if (!velt_config_copy(&transport->config, config) || transport->idle == NULL)
 		velt_error_out_of_memory(error);
 	else if ((transport->share = velt_handle_share(error)) != NULL &&
 			 (transport->headers = velt_handle_headers(&transport->config,
@@ -211,8 +159,8 @@ velt_transport_destroy(VeltTransport *transport)
 		explicit_bzero(h->data, strlen(h->data));
 	curl_slist_free_all(transport->headers);
 	free(transport->idle);
-	free(transport->log);
-	free_config(&transport->config);
+	velt_attempt_log_enable(&transport->log, false);
+	velt_config_free(&transport->config);
 	free(transport);
 }
 
@@ -495,18 +443,16 @@ static void
 log_attempt(VeltTransfer *transfer, int64_t bytes, bool failed)
 {
 	VeltTransport *transport = transfer->transport;
-	VeltAttempt *attempt;
+	VeltAttempt attempt = {
+		.path = transfer->path,
+		.number = transfer->retry.attempts + 1,
+		.http_status = velt_transfer_http_status(transfer),
+		.duration_ms = clock_now(transport) - transfer->started_ms,
+		.bytes_received = bytes,
+		.failed = failed
+	};
 
-	if (transport->log == NULL || transport->log_length == MAX_LOG)
-		return;
-	attempt = &transport->log[(transport->log_first + transport->log_length++)
-							  % MAX_LOG];
-	attempt->path = transfer->path;
-	attempt->number = transfer->retry.attempts + 1;
-	attempt->http_status = velt_transfer_http_status(transfer);
-	attempt->duration_ms = clock_now(transport) - transfer->started_ms;
-	attempt->bytes_received = bytes;
-	attempt->failed = failed;
+	velt_attempt_log_add(&transport->log, &attempt);
 }
 
 /* The request is to be made again after so long. */
@@ -723,28 +669,10 @@ velt_transport_take_notice(VeltTransport *transport, VeltNotice *notice)
 	return notice->wait_ms > 0;
 }
 
-void
-velt_transport_set_log(VeltTransport *transport, bool log)
+VeltAttemptLog *
+velt_transport_log(VeltTransport *transport)
 {
-	if (log && transport->log == NULL)
-		transport->log = calloc(MAX_LOG, sizeof(VeltAttempt));
-	if (!log)
-	{
-		free(transport->log);
-		transport->log = NULL;
-		transport->log_length = 0;
-	}
-}
-
-bool
-velt_transport_take_log(VeltTransport *transport, VeltAttempt *attempt)
-{
-	if (transport->log_length == 0)
-		return false;
-	*attempt = transport->log[transport->log_first];
-	transport->log_first = (transport->log_first + 1) % MAX_LOG;
-	transport->log_length--;
-	return true;
+	return &transport->log;
 }
 
 const VeltTransportConfig *

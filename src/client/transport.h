@@ -20,29 +20,12 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "client/attempt_log.h"
+#include "client/config.h"
 #include "client/error.h"
 
 typedef struct VeltTransport VeltTransport;
 typedef struct VeltTransfer VeltTransfer;
-
-/* All strings are copied; those that may be NULL say so. */
-typedef struct VeltTransportConfig
-{
-	const char *base_url;		/* velt_url_check has found it valid */
-	bool		loopback_only;	/* no header goes to another peer */
-	VeltCredentials credentials;
-	const char *auth_header;	/* NULL: both documented names */
-	const char *user_agent;
-	const char *proxy;			/* NULL: none */
-	const char *ca_file;		/* NULL: the system's */
-	const char *cert_file;		/* NULL: no client certificate */
-	const char *key_file;		/* NULL: in cert_file */
-	int			connect_timeout_ms;
-	int			request_timeout_ms;
-	int			retry_timeout_ms;	/* 0: never retry */
-	int			max_concurrency;
-	int			max_requests_per_minute;	/* 0: as many as there are */
-} VeltTransportConfig;
 
 /* How a transfer ended. */
 typedef struct VeltOutcome
@@ -98,17 +81,6 @@ typedef struct VeltNotice
 	VeltError	cause;
 } VeltNotice;
 
-/* An attempt that has ended. */
-typedef struct VeltAttempt
-{
-	const char *path;
-	int			number;			/* of the request's attempts, from 1 */
-	int			http_status;	/* 0: no response */
-	int64_t		duration_ms;
-	int64_t		bytes_received;
-	bool		failed;
-} VeltAttempt;
-
 extern VeltTransport *velt_transport_create(const VeltTransportConfig *config,
 											VeltError *error);
 
@@ -151,13 +123,8 @@ extern VeltTransportStats velt_transport_stats(const VeltTransport *transport);
 extern bool velt_transport_take_notice(VeltTransport *transport,
 									   VeltNotice *notice);
 
-/*
- * Keeps a record of attempts from now on, or no more.  The oldest one is
- * taken; false when there is none.
- */
-extern void velt_transport_set_log(VeltTransport *transport, bool log);
-extern bool velt_transport_take_log(VeltTransport *transport,
-									VeltAttempt *attempt);
+/* The record of its attempts, which is the caller's to enable and to read. */
+extern VeltAttemptLog *velt_transport_log(VeltTransport *transport);
 
 /* The transport's own copies. */
 extern const VeltTransportConfig *velt_transport_config(const VeltTransport *transport);

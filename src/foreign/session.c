@@ -513,7 +513,8 @@ log_attempts(VeltSession *session)
 {
 	VeltAttempt attempt;
 
-	while (velt_transport_take_log(session->transport, &attempt))
+	while (velt_attempt_log_take(velt_transport_log(session->transport),
+								 &attempt))
 		ereport(DEBUG1,
 				(errmsg_internal("velt_fdw: POST %s, attempt %d: %s, HTTP %d, %d ms, %lld bytes",
 								 attempt.path, attempt.number,
@@ -529,8 +530,8 @@ drive_session(VeltSession *session)
 {
 	VeltError	error;
 
-	velt_transport_set_log(session->transport,
-						   message_level_is_interesting(DEBUG1));
+	velt_attempt_log_enable(velt_transport_log(session->transport),
+							message_level_is_interesting(DEBUG1));
 	if (!velt_transport_drive(session->transport, &error))
 		velt_report_fetch(&error, NULL, session->server_name);
 	report_descriptors(session);
