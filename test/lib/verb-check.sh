@@ -1,0 +1,282 @@
+# shellcheck shell=bash disable=SC2154 # others' variables
+#
+#> check [SUITE [NAME...]]  build, and run every test, or those of one suite:
+#>                          layers, unit, regress or tap
+
+suites=(layers unit regress tap)
+unit_timeout_s=300
+regress_timeout_s=300
+tap_timeout_s=120
+
+# How much of a log a failure shows.
+detail_lines=60
+
+total_passed=0
+total_failed=0
+
+verb_needs() {
+    [[ " ${suites[*]} " == *" ${1:-tap} "* ]] ||
+        die "there is no suite \"$1\", but: ${suites[*]}"
+    need_build
+    need_server
+    need_tests
+}
+
+verb_main() {
+    local suite=${1:-}
+
+    (($# == 0)) || shift
+    if build; then
+        extension_settings >"$workplace/server.conf"
+        for suite in ${suite:-"${suites[@]}"}; do
+            "check_$suite" "$@"
+        done
+    fi
+    ((total_failed == 0)) || keep_logs
+    echo "$total_passed passed, $total_failed failed"
+    ((total_failed == 0))
+}
+
+# ----------
+# Reporting
+# ----------
+
+# result SUITE NAME PASSED FAILED MILLISECONDS: of one test, or of a program
+# of several
+result() {
+    local mark=ok count=''
+
+    ((total_passed += $3, total_failed += $4)) || true
+    (($3 + $4 > 0)) || mark=skipped
+    (($3 + $4 < 2)) || count="$(($3 + $4)) tests"
+    if (($4 > 0)); then
+        mark=FAILED
+        (($3 + $4 < 2)) || count="$4 of $count"
+    fi
+    printf '%-8s %-8s %-42s %12s %8s\n' \
+        "$mark" "$1" "$2" "$count" "$(seconds "$5")"
+}
+
+# detail: of a failure, on standard input
+detail() {
+    sed -n "1,${detail_lines}s/^/    | /p"
+}
+
+keep_logs() {
+    local kept
+
+    kept=$(mktemp -d "${workplace%/*}/velt_fdw-logs.XXXXXXXX")
+    cp -r "$workplace/log/." "$kept"
+    [[ ! -d $workplace/tap ]] || cp -r "$workplace/tap/tmp_check/log" "$kept/tap"
+    echo "logs: $kept"
+}
+
+# ----------
+# The build: without warnings
+# ----------
+
+build() {
+    local log=$workplace/log/build.log started status=0
+
+    started=$(now_ms)
+    build_extension &>"$log" || status=$?
+    if ((status == 0)) && ! grep -q '^src/.*warning:' "$log"; then
+        result build 'without warnings' 1 0 $(($(now_ms) - started))
+    else
+        result build 'without warnings' 0 1 $(($(now_ms) - started))
+        grep -E 'warning:|error:|\*\*\*' "$log" | detail
+    fi
+    return "$status"
+}
+
+# ----------
+# The layers: who includes whom, and who can do without whom.  Each check
+# prints what is against its rule.
+# ----------
+
+# From the top down; none includes one above it.
+floors=(commands optimizer executor foreign client)
+
+check_layers() {
+    layer 'client links without a server' client_link_errors
+    layer 'client includes nothing of PostgreSQL' foreign_headers_of_client
+    layer 'libcurl and json-c are for client alone' strays_of_libraries
+    layer 'no floor includes one above it' upward_includes
+    layer 'versions are for pg_compat.h alone' strays_of_versions
+}
+
+layer() {
+    local started offences
+
+    started=$(now_ms)
+    offences=$("$2" 2>&1) || true
+    if [[ -z $offences ]]; then
+        result layers "$1" 1 0 $(($(now_ms) - started))
+    else
+        result layers "$1" 0 1 $(($(now_ms) - started))
+        detail <<<"$offences"
+    fi
+}
+
+client_link_errors() {
+    # shellcheck disable=SC2046 # its words
+    gcc -shared -Wl,-z,defs -o "$workplace/tmp/client.so" src/client/*.o \
+        $(pkg-config --libs libcurl json-c) -lm
+}
+
+foreign_headers_of_client() {
+    grep -nE '#include +"' src/client/*.[ch] | grep -v '"client/'
+    grep -nE '#include +<(postgres|pg_|pgxs|libpq|server/)' src/client/*.[ch]
+}
+
+strays_of_libraries() {
+    grep -rnE '#include +[<"](curl|json-c)/' src --include='*.[ch]' |
+        grep -v '^src/client/'
+}
+
+upward_includes() {
+    local above='' floor
+
+    for floor in "${floors[@]}"; do
+        [[ -z $above ]] ||
+            grep -nE "#include +\"($above)/" src/"$floor"/*.[ch] | only_ours
+        above=${above:+$above|}$floor
+    done
+}
+
+# PostgreSQL's own folders have the same names.
+only_ours() {
+    local line
+
+    while read -r line; do
+        [[ $line =~ \"(.*)\" && ! -e src/${BASH_REMATCH[1]} ]] ||
+            echo "$line"
+    done
+}
+
+strays_of_versions() {
+    grep -rn PG_VERSION_NUM src --include='*.[ch]' | grep -v '^src/pg_compat'
+}
+
+# ----------
+# Unit tests of the client, without a server
+# ----------
+
+check_unit() {
+    tap_result unit client "$unit_timeout_s" make -s -j"$(nproc)" unit
+}
+
+# tap_result SUITE NAME SECONDS PROGRAM ARGUMENT...
+tap_result() {
+    local suite=$1 name=$2 log=$workplace/log/$1-$2.log started status=0 counts
+
+    shift 2
+    started=$(now_ms)
+    job "$@" &>"$log" || status=$?
+    read -ra counts < <(awk -v status="$status" -f test/lib/tap.awk "$log")
+    result "$suite" "$name" "${counts[@]}" $(($(now_ms) - started))
+    if ((counts[1] > 0)); then
+        failures_of_tap "$status" <"$log" | detail
+    fi
+}
+
+# What did not pass, with its diagnosis; where it is something else that
+# failed, the log's end.
+failures_of_tap() {
+    local log
+
+    log=$(cat)
+    grep -A 12 '^not ok' <<<"$log" | grep -E '^(not ok|#)' || tail -n 20 <<<"$log"
+    (($1 == 0)) || echo "exit status $1$( (($1 != 124)) || echo ': timed out')"
+}
+
+# ----------
+# SQL tests
+# ----------
+
+# check_regress NAME...: default is all
+check_regress() {
+    local log=$workplace/log/regress.log names=("$@") name unfinished=0
+
+    (($# > 0)) || list_regress
+    run_regress "${names[*]}" &>"$log" || true
+    for name in "${names[@]}"; do
+        regress_result "$name" "$log" || unfinished=1
+    done
+    if [[ -s regression.diffs ]]; then
+        cp regression.diffs "$workplace/log"
+        detail <regression.diffs
+    fi
+    ((unfinished == 0)) || tail -n 20 "$log" | detail
+}
+
+# The Makefile's list, as the order may matter; but none is to be forgotten.
+list_regress() {
+    local file name
+
+    read -ra names < <(make_variable REGRESS) || names=()
+    for file in sql/*.sql; do
+        name=$(basename "$file" .sql)
+        [[ " ${names[*]} " == *" $name "* ]] || result regress \
+            "$name: not in the Makefile's REGRESS" 0 1 0
+    done
+}
+
+run_regress() {
+    local options=(--temp-instance="$workplace/regress"
+        --temp-config="$workplace/server.conf" --encoding=UTF8)
+
+    job "$regress_timeout_s" make -s installcheck TAP_TESTS= REGRESS="$1" \
+        EXTRA_REGRESS_OPTS="${options[*]}"
+}
+
+# regress_result NAME LOG: status 1 where pg_regress gave up before this test
+regress_result() {
+    local outcome ms
+
+    read -r _ outcome ms < <(awk -f test/lib/regress.awk "$2" |
+        awk -v name="$1" '$1 == name') || ms=0
+    # From PostgreSQL 16 on there are decimals.
+    ms=${ms%.*}
+    if [[ $outcome == ok ]]; then
+        result regress "$1" 1 0 "$ms"
+    else
+        result regress "$1" 0 1 "$ms"
+    fi
+    [[ -n $outcome ]]
+}
+
+make_variable() {
+    make -s --eval="print: ; @echo \$($1)" print
+}
+
+# ----------
+# TAP tests, each on servers of its own
+# ----------
+
+# check_tap NAME...: of a file in test/t, without .pl; default is all
+check_tap() {
+    local file files=("${@/#/test/t/}")
+
+    files=("${files[@]/%/.pl}")
+    (($# > 0)) || files=(test/t/*.pl)
+    export_tap_environment
+    for file in "${files[@]}"; do
+        tap_result tap "$(basename "$file" .pl)" "$tap_timeout_s" perl "$file"
+    done
+}
+
+# As PGXS has it for installcheck, and what lets a server find the extension.
+export_tap_environment() {
+    local tests data=$workplace/tap/tmp_check
+
+    tests=$(pgxs_tests)
+    PATH=$(pg_path bindir):$PATH
+    export PATH
+    export PERL5LIB=$PWD/test/perl:$tests/perl
+    export PG_REGRESS=$tests/regress/pg_regress
+    export TEMP_CONFIG=$workplace/server.conf
+    # The first is what PostgreSQL 15 reads, the others are for later ones.
+    export TESTDIR=$workplace/tap TESTDATADIR=$data TESTLOGDIR=$data/log
+    mkdir -p "$TESTLOGDIR"
+}
