@@ -31,20 +31,18 @@
  * ----------
  */
 
+/* Looks nothing up: who knows what state an error has left. */
 static void
 describe_context(void *arg)
 {
 	VeltScan   *scan = arg;
-	const char *schema =
-		get_namespace_name(RelationGetNamespace(scan->relation));
-	const char *table = RelationGetRelationName(scan->relation);
 	const char *column = velt_tuple_reader_column(scan->reader);
 	char		key[KEY_SHOWN_BYTES];
 	VeltString	row_key = {NULL, 0};
 
 	if (column == NULL || scan->page == NULL)
 	{
-		errcontext("foreign table \"%s.%s\"", schema ? schema : "", table);
+		errcontext("foreign table \"%s\"", scan->table_name);
 		return;
 	}
 	row_key = velt_page_row_key(scan->page);
@@ -55,8 +53,8 @@ describe_context(void *arg)
 		if (IS_HIGHBIT_SET(*at))
 			*at = '?';
 	}
-	errcontext("column \"%s\" of foreign table \"%s.%s\", row of \"%s\"",
-			   column, schema ? schema : "", table, key);
+	errcontext("column \"%s\" of foreign table \"%s\", row of \"%s\"",
+			   column, scan->table_name, key);
 }
 
 /* ----------
@@ -120,6 +118,10 @@ veltBeginForeignScan(ForeignScanState *node,
 
 	scan->plan = velt_scan_plan_decode(plan->fdw_private);
 	scan->relation = node->ss.ss_currentRelation;
+	scan->table_name =
+		psprintf("%s.%s",
+				 get_namespace_name(RelationGetNamespace(scan->relation)),
+				 RelationGetRelationName(scan->relation));
 	scan->userid = velt_compat_scan_user(node);
 	server = GetForeignServer(GetForeignServerIdByRelId(RelationGetRelid(scan->relation)));
 	scan->serverid = server->serverid;

@@ -20,6 +20,7 @@ typedef struct VeltScan
 	VeltScanPlan *plan;
 	VeltSettings settings;		/* of the table over those of its server */
 	Relation	relation;
+	char	   *table_name;		/* with its schema, for messages */
 	char	   *server_name;
 	Oid			userid;			/* whose mapping is used */
 	Oid			serverid;
