@@ -49,17 +49,21 @@ before_request(void *data, char *peer, char *local, int peer_port,
 	}
 	/*
 	 * A second time in one attempt: the connection was an old one and has
-	 * closed before a response began, so curl sends the request again.
+	 * closed before a response began, so curl sends the request again.  That
+	 * is free of charge, once, if it had the time to close while nobody drove.
 	 */
 	if (transfer->phase != VELT_PHASE_CONNECT)
 	{
-		if (velt_transport_config(transfer->transport)->retry_timeout_ms == 0)
+		if (!transfer->resend_free &&
+			velt_transport_config(transfer->transport)->retry_timeout_ms == 0)
 		{
 			velt_error_set(&transfer->error, VELT_ERROR_UNAVAILABLE,
 						   "The connection closed before a response began.");
 			return CURL_PREREQFUNC_ABORT;
 		}
-		velt_transport_count_retry(transfer->transport);
+		if (!transfer->resend_free)
+			velt_transport_count_retry(transfer->transport);
+		transfer->resend_free = false;
 		transfer->sink->begin(transfer->owner);
 	}
 	transfer->phase = VELT_PHASE_REQUEST;
@@ -173,8 +177,10 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	transfer->started_ms = now_ms;
 	transfer->not_before_ms = 0;
 	transfer->slept = false;
+	transfer->resend_free = false;
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
+	transfer->died = false;
 	transfer->error.kind = VELT_ERROR_NONE;
 	transfer->curl_message[0] = '\0';
 	transfer->sink->begin(transfer->owner);
@@ -266,9 +272,12 @@ velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 	if (code == CURLE_OK && !transfer->headers_complete)
 		code = CURLE_GOT_NOTHING;
 
+	/* a response that its owner did not want to the end has not died */
+	transfer->died = code != CURLE_OK &&
+		transfer->error.kind == VELT_ERROR_NONE;
 	if (transfer->error.kind != VELT_ERROR_NONE)
 		*error = transfer->error;
-	else if (code != CURLE_OK)
+	else if (transfer->died)
 		describe_failure(transfer, code, error);
 	else if (transfer->sink->check(transfer->owner,
 								   velt_transfer_http_status(transfer),

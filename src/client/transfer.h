@@ -26,6 +26,7 @@ struct VeltTransfer
 	VeltRetry	retry;
 	int64_t		not_before_ms;	/* when a backoff ends; 0: none */
 	bool		slept;			/* it ran while nobody drove */
+	bool		resend_free;	/* ... and its connection may be lost for that */
 
 	/* of the attempt at hand */
 	CURL	   *easy;			/* NULL while queued */
@@ -33,6 +34,7 @@ struct VeltTransfer
 	int64_t		started_ms;
 	size_t		header_bytes;
 	bool		headers_complete;
+	bool		died;			/* the exchange broke off */
 	VeltError	error;			/* why a callback ended it, or kind NONE */
 	char		curl_message[CURL_ERROR_SIZE];
 };

@@ -53,7 +53,8 @@ struct VeltTransport
 	int64_t		undriven_ms;	/* how far it is behind */
 	int64_t		left_ms;		/* since when it stands still; 0: it runs */
 
-	int64_t		paused_until_ms;	/* the server wants to be left alone */
+	/* on the clock of velt_event_loop_now: the server's time never stops */
+	int64_t		paused_until_ms;	/* it wants to be left alone */
 	int64_t		next_start_ms;	/* for max_requests_per_minute */
 
 	VeltTransportStats stats;
@@ -215,9 +216,17 @@ next_due(const VeltTransport *transport)
 			due = transfer->not_before_ms;
 	}
 	if (!TAILQ_EMPTY(&transport->queued) &&
-		transport->nrunning < transport->config.max_concurrency &&
-		next_start(transport) < due)
-		due = next_start(transport);
+		transport->nrunning < transport->config.max_concurrency)
+	{
+		int64_t		start = next_start(transport) - transport->undriven_ms;
+		int64_t		now = clock_now(transport);
+
+		/* what could start long ago is due now: nobody announced it then */
+		if (start < now)
+			start = now;
+		if (start < due)
+			due = start;
+	}
 	return due;
 }
 
@@ -235,7 +244,7 @@ velt_transport_enter(VeltTransport *transport)
 	if (gap < LONG_GAP_MS)
 		return;
 	TAILQ_FOREACH(transfer, &transport->running, link)
-		transfer->slept = true;
+		transfer->slept = transfer->resend_free = true;
 }
 
 /*
@@ -246,14 +255,22 @@ void
 velt_transport_leave(VeltTransport *transport)
 {
 	int64_t		due;
+	VeltTransfer *transfer;
 
 	if (transport->left_ms != 0)
 		return;
 	due = next_due(transport);
 	transport->left_ms = velt_event_loop_now();
-	if (due != VELT_NEVER &&
-		transport->left_ms - LONG_GAP_MS > due + transport->undriven_ms)
-		transport->left_ms = due + transport->undriven_ms - 1;
+	if (due == VELT_NEVER ||
+		transport->left_ms - LONG_GAP_MS <= due + transport->undriven_ms)
+		return;
+	transport->left_ms = due + transport->undriven_ms - 1;
+	/* what has begun since then begins now */
+	TAILQ_FOREACH(transfer, &transport->running, link)
+	{
+		if (transfer->started_ms > clock_now(transport))
+			transfer->started_ms = clock_now(transport);
+	}
 }
 
 /* ----------
@@ -332,10 +349,11 @@ end_delays(VeltTransport *transport)
 	VeltTransfer *transfer;
 	VeltTransfer *next;
 
-	for (transfer = TAILQ_FIRST(&transport->delayed); transfer != NULL;
-		 transfer = next)
+	/* the last one first, so that the first one is first in the queue */
+	for (transfer = TAILQ_LAST(&transport->delayed, TransferList);
+		 transfer != NULL; transfer = next)
 	{
-		next = TAILQ_NEXT(transfer, link);
+		next = TAILQ_PREV(transfer, TransferList, link);
 		if (transfer->not_before_ms > now)
 			continue;
 		TAILQ_REMOVE(&transport->delayed, transfer, link);
@@ -354,7 +372,7 @@ start_queued(VeltTransport *transport, bool *started, VeltError *error)
 	while (transport->nrunning < transport->config.max_concurrency &&
 		   (transfer = TAILQ_FIRST(&transport->queued)) != NULL)
 	{
-		int64_t		now = clock_now(transport);
+		int64_t		now = velt_event_loop_now();
 
 		if (next_start(transport) > now)
 			break;
@@ -426,6 +444,9 @@ velt_transfer_cancel(VeltTransfer *transfer)
 		block_signals(&saved);
 		release_handle(transfer);
 		restore_signals(&saved);
+		/* its place is free, and no descriptor tells of that */
+		if (!TAILQ_EMPTY(&transport->queued))
+			transport->has_work = true;
 	}
 	else if (transfer->not_before_ms > 0)
 		TAILQ_REMOVE(&transport->delayed, transfer, link);
@@ -465,8 +486,8 @@ delay(VeltTransfer *transfer, int64_t wait_ms, const VeltError *error)
 	TAILQ_INSERT_TAIL(&transport->delayed, transfer, link);
 	/* a limit on requests is one on all of them */
 	if (error->kind == VELT_ERROR_EXHAUSTED &&
-		transfer->not_before_ms > transport->paused_until_ms)
-		transport->paused_until_ms = transfer->not_before_ms;
+		velt_event_loop_now() + wait_ms > transport->paused_until_ms)
+		transport->paused_until_ms = velt_event_loop_now() + wait_ms;
 	if (wait_ms > transport->notice.wait_ms)
 	{
 		transport->notice.wait_ms = wait_ms;
@@ -490,7 +511,7 @@ copy_request_id(const VeltTransfer *transfer, char *request_id)
  * nobody was looking starts anew, and is not held against the request.
  */
 static void
-end_attempt(VeltTransfer *transfer, bool by_curl, VeltError *error)
+end_attempt(VeltTransfer *transfer, VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
 	VeltOutcome outcome = {error, 0, ""};
@@ -507,7 +528,8 @@ end_attempt(VeltTransfer *transfer, bool by_curl, VeltError *error)
 	transport->stats.bytes_received += bytes;
 	log_attempt(transfer, bytes, error != NULL);
 	release_handle(transfer);
-	if (error != NULL && by_curl && transfer->slept && error->transient)
+	if (error != NULL && transfer->died && transfer->slept &&
+		error->transient)
 	{
 		TAILQ_INSERT_HEAD(&transport->queued, transfer, link);
 		return;
@@ -541,7 +563,7 @@ end_finished(VeltTransport *transport)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
 		ok = velt_transfer_judge(transfer, code, &error);
-		end_attempt(transfer, code != CURLE_OK, ok ? NULL : &error);
+		end_attempt(transfer, ok ? NULL : &error);
 	}
 }
 
@@ -565,7 +587,7 @@ end_overdue(VeltTransport *transport)
 			continue;
 		}
 		velt_transfer_time_out(transfer, &error);
-		end_attempt(transfer, false, &error);
+		end_attempt(transfer, &error);
 		/* its owner may have ended others: look again from the start */
 		transfer = TAILQ_FIRST(&transport->running);
 	}

@@ -109,7 +109,8 @@ extern bool velt_transport_drive(VeltTransport *transport, VeltError *error);
 
 /*
  * Whether velt_transport_drive has something to do at once: a transfer ended
- * as it was submitted, and no descriptor tells of that.
+ * as it was submitted, or one was cancelled that others wait for to end, and
+ * no descriptor tells of that.
  */
 extern bool velt_transport_has_work(const VeltTransport *transport);
 
