@@ -1,0 +1,912 @@
+/*
+ * test/unit/json_test.c
+ *		client/json: what is JSON, where values stand, what strings say.
+ *
+ * Every text is fed whole, byte by byte and split in two at every position,
+ * each time from memory of exactly the size that has arrived: the outcome
+ * must be the same.
+ */
+#include "client/json.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "tap.h"
+#include "unit.h"
+
+#define MAX_POINTERS	VELT_JSON_MAX_POINTERS
+
+/* ----------
+ * Feeding
+ * ----------
+ */
+
+typedef struct Outcome
+{
+	bool		accepted;
+	VeltError	error;
+	VeltJsonSpan spans[MAX_POINTERS];
+} Outcome;
+
+typedef struct Question
+{
+	const char *text;
+	size_t		length;
+	VeltJsonPointer *pointers[MAX_POINTERS];
+	int			npointers;
+} Question;
+
+/* Scans what has arrived, moved to memory of its own. */
+static bool
+scan_prefix(VeltJsonScanner *scanner, const Question *q, size_t length,
+			VeltError *error)
+{
+	char	   *copy = malloc(length ? length : 1);
+	bool		scanned;
+
+	memcpy(copy, q->text, length);
+	scanned = velt_json_scan(scanner, copy, length, error);
+	free(copy);
+	return scanned;
+}
+
+/* The outcome if bytes arrive up to "first", then "step" at a time. */
+static void
+feed(const Question *q, size_t first, size_t step, Outcome *outcome)
+{
+	VeltJsonScanner scanner;
+	size_t		at = first;
+
+	memset(&scanner, 0xA5, sizeof(scanner));
+	memset(outcome, 0, sizeof(*outcome));
+	velt_json_begin(&scanner, (const VeltJsonPointer *const *) q->pointers,
+					outcome->spans, q->npointers, 0, false);
+	for (;; at += step)
+	{
+		if (at > q->length)
+			at = q->length;
+		if (!scan_prefix(&scanner, q, at, &outcome->error))
+			return;
+		if (at == q->length)
+			break;
+	}
+	outcome->accepted = velt_json_finish(&scanner, &outcome->error);
+}
+
+static bool
+same_outcome(const Outcome *a, const Outcome *b, int npointers)
+{
+	if (a->accepted != b->accepted || a->error.kind != b->error.kind ||
+		strcmp(a->error.detail, b->error.detail) != 0)
+		return false;
+	for (int i = 0; a->accepted && i < npointers; i++)
+	{
+		if (a->spans[i].kind != b->spans[i].kind)
+			return false;
+		if (a->spans[i].kind != VELT_JSON_MISSING &&
+			(a->spans[i].start != b->spans[i].start ||
+			 a->spans[i].end != b->spans[i].end ||
+			 a->spans[i].escaped != b->spans[i].escaped))
+			return false;
+	}
+	return true;
+}
+
+/* The outcome of the whole text; whether all other ways agree with it. */
+static bool
+ask(const Question *q, Outcome *whole)
+{
+	Outcome		other;
+	size_t		step = q->length < 2000 ? 1 : q->length / 50;
+
+	feed(q, q->length, 1, whole);
+	feed(q, 0, 1, &other);
+	if (!same_outcome(whole, &other, q->npointers))
+	{
+		diag("byte by byte: %s", other.error.detail);
+		return false;
+	}
+	for (size_t split = 0; split < q->length; split += step)
+	{
+		feed(q, split, q->length, &other);
+		if (same_outcome(whole, &other, q->npointers))
+			continue;
+		diag("split at %zu: %s", split, other.error.detail);
+		return false;
+	}
+	return true;
+}
+
+static void
+add_pointer(Question *q, const char *text)
+{
+	VeltError	error;
+
+	q->pointers[q->npointers] = velt_json_pointer_parse(text, &error);
+	if (q->pointers[q->npointers] == NULL)
+		ok(false, "pointer %s: %s", text, error.detail);
+	else
+		q->npointers++;
+}
+
+static void
+free_pointers(Question *q)
+{
+	while (q->npointers > 0)
+		free(q->pointers[--q->npointers]);
+}
+
+/* ----------
+ * What is JSON
+ * ----------
+ */
+
+typedef struct TextCase
+{
+	const char *text;
+	size_t		length;
+} TextCase;
+
+static const TextCase accepted[] = {
+	/* literals and numbers, alone and in space */
+	{BYTES("true")}, {BYTES("false")}, {BYTES("null")}, {BYTES(" \t\r\n1 \t\r\n")},
+	{BYTES("0")}, {BYTES("-0")}, {BYTES("1")}, {BYTES("-1")}, {BYTES("10")},
+	{BYTES("0.0")}, {BYTES("-0.0")}, {BYTES("1.5")}, {BYTES("0.000001")},
+	{BYTES("0e0")}, {BYTES("0E0")}, {BYTES("1e5")}, {BYTES("1E5")},
+	{BYTES("1e+5")}, {BYTES("1e-5")}, {BYTES("1E+05")}, {BYTES("0e+1")},
+	{BYTES("1.5e300")}, {BYTES("-1.5E-300")}, {BYTES("1e99999")},
+	{BYTES("123456789012345678901234567890")},
+	{BYTES("-0.000000000000000000000000000000000000000000000000000000001")},
+	{BYTES("[0]")}, {BYTES("[-0]")}, {BYTES("[1,0.1e1]")}, {BYTES("{\"a\":0}")},
+	{BYTES("[0 ]")}, {BYTES("[1\n]")}, {BYTES("[1e1,-1.0]")},
+
+	/* containers */
+	{BYTES("{}")}, {BYTES("[]")}, {BYTES("[[]]")}, {BYTES("[{}]")},
+	{BYTES("{\"\":0}")}, {BYTES("{\"a\":{}}")}, {BYTES("[1,[2,[3]],{}]")},
+	{BYTES("[null,true,false,\"\",1]")}, {BYTES("[ ]")}, {BYTES("{ }")},
+	{BYTES(" [ 1 , 2 ] ")}, {BYTES("\n{\t\"a\"\r:\n1 ,\"b\": [ ] }\n")},
+	{BYTES("{\"a\":1,\"a\":2}")}, {BYTES("{\"a\":1,\"\\u0061\":2}")},
+	{BYTES("[[],[[]],{\"a\":[{}]}]")},
+
+	/* strings */
+	{BYTES("\"\"")}, {BYTES("\"a\"")}, {BYTES("\" \"")}, {BYTES("\"'\"")},
+	{BYTES("\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"")}, {BYTES("\"\\u0000\"")},
+	{BYTES("\"\\u00e9\\u20AC\\uABCD\\uabcd\"")}, {BYTES("\"\\ud83d\\ude00\"")},
+	{BYTES("\"\\uD83D\\uDE00\"")}, {BYTES("\"\\ud800\"")},
+	{BYTES("\"\\udc00\\ud800\"")}, {BYTES("\"\\uffff\\ufffe\"")},
+	{BYTES("\"\x7f\"")}, {BYTES("\"/\"")}, {BYTES("\"[{,:}]\"")},
+	{BYTES("[\"\\\\\"]")}, {BYTES("[\"\\\\\\\"\"]")}, {BYTES("\"\\\\u0061\"")},
+	{BYTES("\"//\\/**\\/\"")},
+
+	/* UTF-8: the first and the last of every row of RFC 3629's table */
+	{BYTES("\"\xc2\x80\xdf\xbf\"")}, {BYTES("\"\xe0\xa0\x80\xe0\xbf\xbf\"")},
+	{BYTES("\"\xe1\x80\x80\xec\xbf\xbf\"")},
+	{BYTES("\"\xed\x80\x80\xed\x9f\xbf\"")},
+	{BYTES("\"\xee\x80\x80\xef\xbf\xbf\"")},
+	{BYTES("\"\xf0\x90\x80\x80\xf0\xbf\xbf\xbf\"")},
+	{BYTES("\"\xf1\x80\x80\x80\xf3\xbf\xbf\xbf\"")},
+	{BYTES("\"\xf4\x80\x80\x80\xf4\x8f\xbf\xbf\"")},
+	{BYTES("{\"\xc3\xa9\":\"\xe2\x82\xac\"}")}, {BYTES("\"\xef\xbb\xbf\"")},
+};
+
+static const TextCase refused[] = {
+	/* nothing, or too much */
+	{BYTES("")}, {BYTES(" ")}, {BYTES("\n\t\r ")}, {BYTES("1 2")},
+	{BYTES("{}{}")}, {BYTES("[] 1")}, {BYTES("[]]")}, {BYTES("{}}")},
+	{BYTES("null,")}, {BYTES("\"a\"b")}, {BYTES("\"a\"\"b\"")}, {BYTES("1\0")},
+	{BYTES("\0")}, {BYTES("[]\0")}, {BYTES("true false")}, {BYTES("{}x")},
+	{BYTES("1 ,")}, {BYTES("]")}, {BYTES("}")}, {BYTES(",")}, {BYTES(":")},
+	{BYTES("[]#")}, {BYTES("[];")},
+
+	/* what some take for white space, comments, a BOM */
+	{BYTES("\xef\xbb\xbf{}")}, {BYTES("\xef\xbb\xbf")}, {BYTES("\xfe\xff\0{\0}")},
+	{BYTES("[\f]")}, {BYTES("[\v]")}, {BYTES("[1\xc2\xa0]")}, {BYTES("[\b]")},
+	{BYTES("[1,\xe2\x81\xa0 2]")}, {BYTES("[]//")}, {BYTES("[/**/]")},
+	{BYTES("#\n[]")}, {BYTES("[\0]")},
+
+	/* numbers */
+	{BYTES("-")}, {BYTES("+1")}, {BYTES("+")}, {BYTES("--1")}, {BYTES("-+1")},
+	{BYTES("1.")}, {BYTES(".5")}, {BYTES("-.5")}, {BYTES(".")}, {BYTES("-.")},
+	{BYTES("01")}, {BYTES("-01")}, {BYTES("00")}, {BYTES("-00")},
+	{BYTES("1e")}, {BYTES("1E")}, {BYTES("1e+")}, {BYTES("1e-")},
+	{BYTES("1ee5")}, {BYTES("1e5e")}, {BYTES("1e+-5")}, {BYTES("1e5.5")},
+	{BYTES("0e")}, {BYTES("0e+")}, {BYTES("1.e5")}, {BYTES("1.5.5")},
+	{BYTES("1..5")}, {BYTES("0x10")}, {BYTES("1a")}, {BYTES("1_000")},
+	{BYTES("1,000")}, {BYTES("1 000")}, {BYTES("- 1")}, {BYTES("1e 5")},
+	{BYTES("NaN")}, {BYTES("-NaN")}, {BYTES("nan")}, {BYTES("Infinity")},
+	{BYTES("-Infinity")}, {BYTES("inf")}, {BYTES("-inf")}, {BYTES("1-1")},
+	{BYTES("[1.]")}, {BYTES("[01]")}, {BYTES("[-]")}, {BYTES("[1e]")},
+	{BYTES("[.5]")}, {BYTES("[+1]")}, {BYTES("[1e+]")}, {BYTES("[-a]")},
+	{BYTES("{\"a\":1.}")}, {BYTES("[0x1]")}, {BYTES("[1d]")}, {BYTES("[1+2]")},
+	{BYTES("1e\0")}, {BYTES("\xef\xbc\x91")},
+
+	/* literals */
+	{BYTES("tru")}, {BYTES("t")}, {BYTES("truee")}, {BYTES("True")},
+	{BYTES("TRUE")}, {BYTES("fals")}, {BYTES("falsy")}, {BYTES("nul")},
+	{BYTES("nulll")}, {BYTES("nil")}, {BYTES("undefined")}, {BYTES("[tru]")},
+	{BYTES("[nul,1]")}, {BYTES("tr ue")}, {BYTES("[true1]")}, {BYTES("a")},
+	{BYTES("yes")}, {BYTES("tru\0")},
+
+	/* containers */
+	{BYTES("[")}, {BYTES("{")}, {BYTES("[1")}, {BYTES("[1,")}, {BYTES("[1,]")},
+	{BYTES("[,]")}, {BYTES("[,1]")}, {BYTES("[1,,2]")}, {BYTES("[1 2]")},
+	{BYTES("[1;2]")}, {BYTES("[1:2]")}, {BYTES("[1}")}, {BYTES("{]")},
+	{BYTES("[}")}, {BYTES("{\"a\"}")}, {BYTES("{\"a\":}")}, {BYTES("{\"a\"1}")},
+	{BYTES("{\"a\":1,}")}, {BYTES("{,\"a\":1}")}, {BYTES("{\"a\":1,,\"b\":2}")},
+	{BYTES("{\"a\":1 \"b\":2}")}, {BYTES("{\"a\":1]")}, {BYTES("{a:1}")},
+	{BYTES("{1:1}")}, {BYTES("{null:1}")}, {BYTES("{[]:1}")}, {BYTES("{\"a\"")},
+	{BYTES("{\"a\":")}, {BYTES("{\"a\":1")}, {BYTES("{\"a\"::1}")},
+	{BYTES("{\"a\":1:2}")}, {BYTES("{\"a\",1}")}, {BYTES("{\"a\":1,\"b\"}")},
+	{BYTES("{:1}")}, {BYTES("{}[]")}, {BYTES("[\"a\":1]")}, {BYTES("{\"a\" b:1}")},
+	{BYTES("{'a':1}")}, {BYTES("['a']")}, {BYTES("(1)")}, {BYTES("<html>")},
+
+	/* strings */
+	{BYTES("\"")}, {BYTES("\"a")}, {BYTES("\"\\\"")}, {BYTES("\"\\")},
+	{BYTES("'a'")}, {BYTES("`a`")}, {BYTES("a\"")}, {BYTES("\"\n\"")},
+	{BYTES("\"\t\"")}, {BYTES("\"\r\"")}, {BYTES("\"\0\"")}, {BYTES("\"\x01\"")},
+	{BYTES("\"\x1f\"")}, {BYTES("{\"\n\":1}")}, {BYTES("\"\\a\"")},
+	{BYTES("\"\\'\"")}, {BYTES("\"\\0\"")}, {BYTES("\"\\v\"")},
+	{BYTES("\"\\x41\"")}, {BYTES("\"\\U0041\"")}, {BYTES("\"\\ \"")},
+	{BYTES("\"\\\n\"")}, {BYTES("\"\\\0\"")}, {BYTES("\"\\N\"")},
+	{BYTES("\"\\\xc3\xa9\"")}, {BYTES("\"\\u\"")}, {BYTES("\"\\u0\"")},
+	{BYTES("\"\\u00\"")}, {BYTES("\"\\u004\"")}, {BYTES("\"\\u004g\"")},
+	{BYTES("\"\\u-041\"")}, {BYTES("\"\\u+041\"")}, {BYTES("\"\\u 041\"")},
+	{BYTES("\"\\u{41}\"")}, {BYTES("\"\\u00@1\"")}, {BYTES("\"\\u00`1\"")},
+	{BYTES("\"\\u00:1\"")}, {BYTES("\"\\u00/1\"")}, {BYTES("\"\\uD83D\\u\"")},
+	{BYTES("\"\\u00\0" "1\"")}, {BYTES("\"\\u00\xc3\xa9\"")},
+
+	/* UTF-8 that is none */
+	{BYTES("\"\x80\"")}, {BYTES("\"\xbf\"")}, {BYTES("\"\xc0\x80\"")},
+	{BYTES("\"\xc0\xaf\"")}, {BYTES("\"\xc1\xbf\"")}, {BYTES("\"\xc2\"")},
+	{BYTES("\"\xc2\x7f\"")}, {BYTES("\"\xc2\xc0\"")}, {BYTES("\"\xc3\x28\"")},
+	{BYTES("\"\xdf\"")}, {BYTES("\"\xe0\x80\xaf\"")}, {BYTES("\"\xe0\x9f\xbf\"")},
+	{BYTES("\"\xe0\xa0\"")}, {BYTES("\"\xe2\x82\"")}, {BYTES("\"\xe2\"")},
+	{BYTES("\"\xe2\x28\xa1\"")}, {BYTES("\"\xe2\x82\x28\"")},
+	{BYTES("\"\xed\xa0\x80\"")}, {BYTES("\"\xed\xaf\xbf\"")},
+	{BYTES("\"\xed\xb0\x80\"")}, {BYTES("\"\xed\xbf\xbf\"")},
+	{BYTES("\"\xed\xa0\xbd\xed\xb8\x80\"")}, {BYTES("\"\xf0\x80\x80\xaf\"")},
+	{BYTES("\"\xf0\x8f\xbf\xbf\"")}, {BYTES("\"\xf0\x9f\x98\"")},
+	{BYTES("\"\xf0\x9f\"")}, {BYTES("\"\xf0\"")}, {BYTES("\"\xf0\x9f\x98\x28\"")},
+	{BYTES("\"\xf4\x90\x80\x80\"")}, {BYTES("\"\xf4\xbf\xbf\xbf\"")},
+	{BYTES("\"\xf5\x80\x80\x80\"")}, {BYTES("\"\xf7\xbf\xbf\xbf\"")},
+	{BYTES("\"\xf8\x88\x80\x80\x80\"")}, {BYTES("\"\xfc\x84\x80\x80\x80\x80\"")},
+	{BYTES("\"\xfe\"")}, {BYTES("\"\xff\"")}, {BYTES("\"\xc3\xa9\xa9\"")},
+	{BYTES("{\"\xff\":1}")}, {BYTES("\xff")}, {BYTES("[\xc3\xa9]")},
+	{BYTES("\"\xc3")}, {BYTES("\"\xf0\x9f\x98\x80")}, {BYTES("\"\xe4\"")},
+};
+
+static void
+test_accepted(void)
+{
+	for (size_t i = 0; i < LENGTH_OF(accepted); i++)
+	{
+		Question	q = {accepted[i].text, accepted[i].length, {NULL}, 0};
+		Outcome		outcome;
+		bool		agreed = ask(&q, &outcome);
+
+		ok(agreed && outcome.accepted, "accepted: %s", q.text);
+		if (!outcome.accepted)
+			diag("%s", outcome.error.detail);
+	}
+}
+
+static void
+test_refused(void)
+{
+	for (size_t i = 0; i < LENGTH_OF(refused); i++)
+	{
+		Question	q = {refused[i].text, refused[i].length, {NULL}, 0};
+		Outcome		outcome;
+		bool		agreed = ask(&q, &outcome);
+
+		ok(agreed && !outcome.accepted &&
+		   outcome.error.kind == VELT_ERROR_PROTOCOL, "refused: %s",
+		   q.length ? q.text : "nothing");
+	}
+}
+
+/* What begins a text that is whole only at its last byte is none. */
+static void
+test_prefixes(void)
+{
+	static const char text[] =
+		"{\"a\\u00e9\":[true,false,null,-1.5e+3,\"\xf0\x9f\x98\x80\\\"\"],\"b\":{}}";
+	int			naccepted = 0;
+
+	for (size_t length = 0; length < sizeof(text) - 1; length++)
+	{
+		Question	q = {text, length, {NULL}, 0};
+		Outcome		outcome;
+
+		feed(&q, length, 1, &outcome);
+		naccepted += outcome.accepted ||
+			outcome.error.kind != VELT_ERROR_PROTOCOL;
+	}
+	is_int(naccepted, 0, "no strict prefix of an object is accepted");
+}
+
+/* Every byte there is, where a value, a string or the end is expected. */
+static void
+test_all_bytes(void)
+{
+	int			nvalues = 0;
+	int			nstrings = 0;
+	int			nafter = 0;
+
+	for (int c = 0; c < 256; c++)
+	{
+		char		value[] = {c};
+		char		string[] = {'"', c, '"'};
+		char		after[] = {'[', ']', c};
+		Question	q[] = {{value, 1, {NULL}, 0}, {string, 3, {NULL}, 0},
+		{after, 3, {NULL}, 0}};
+		Outcome		outcome;
+
+		feed(&q[0], 1, 1, &outcome);
+		nvalues += outcome.accepted;
+		feed(&q[1], 3, 1, &outcome);
+		nstrings += outcome.accepted;
+		feed(&q[2], 3, 1, &outcome);
+		nafter += outcome.accepted;
+	}
+	is_int(nvalues, 10, "of all bytes ten are a value");
+	is_int(nstrings, 0x80 - 0x20 - 2, "... 94 stand for themselves in a string");
+	is_int(nafter, 4, "... and four may follow a value");
+}
+
+/* Where it says the fault is. */
+static void
+test_offsets(void)
+{
+	static const struct
+	{
+		const char *text;
+		const char *detail;
+	}			cases[] = {
+		{"x", "The response is not valid JSON, from byte 1 on."},
+		{"[1,]", "The response is not valid JSON, from byte 4 on."},
+		{"[01]", "The response is not valid JSON, from byte 3 on."},
+		{"\"a\nb\"", "The response is not valid JSON, from byte 3 on."},
+		{"", "The response ends in the middle of its JSON, after 0 bytes."},
+		{"[1", "The response ends in the middle of its JSON, after 2 bytes."},
+		{"-", "The response ends in the middle of its JSON, after 1 bytes."},
+	};
+
+	for (size_t i = 0; i < LENGTH_OF(cases); i++)
+	{
+		Question	q = {cases[i].text, strlen(cases[i].text), {NULL}, 0};
+		Outcome		outcome;
+
+		(void) ask(&q, &outcome);
+		is_str(outcome.error.detail, cases[i].detail, "fault of %s",
+			   cases[i].text);
+	}
+}
+
+/* ----------
+ * Nesting
+ * ----------
+ */
+
+static void
+test_nesting_of(const char *open, const char *core, const char *close,
+				int depth, bool accepted_)
+{
+	char		text[3000] = "";
+	Question	q = {text, 0, {NULL}, 0};
+	Outcome		outcome;
+	bool		agreed;
+
+	for (int i = 0; i < depth; i++)
+		strcat(text, open);
+	strcat(text, core);
+	for (int i = 0; i < depth; i++)
+		strcat(text, close);
+	q.length = strlen(text);
+	add_pointer(&q, "");
+	agreed = ask(&q, &outcome);
+	ok(agreed && outcome.accepted == accepted_ &&
+	   (accepted_ || outcome.error.kind == VELT_ERROR_NESTING),
+	   "%d times %s%s%s %s", depth, open, core, close,
+	   accepted_ ? "are accepted" : "nest too deep");
+	if (accepted_)
+		is_int(outcome.spans[0].end, q.length, "... and end where they end");
+	free_pointers(&q);
+}
+
+static void
+test_nesting(void)
+{
+	static const char *const forms[][3] = {
+		{"[", "", "]"},
+		{"[", "1", "]"},
+		{"{\"a\":", "null", "}"},
+		{"[[],", "{}", "]"},
+	};
+
+	for (size_t i = 0; i < LENGTH_OF(forms); i++)
+	{
+		const char *core = forms[i][1];
+		int			limit = VELT_JSON_MAX_DEPTH - (*core == '{');
+
+		test_nesting_of(forms[i][0], core, forms[i][2], limit, true);
+		test_nesting_of(forms[i][0], core, forms[i][2], limit + 1, false);
+	}
+	test_nesting_of("[", "", "", 1000, false);
+}
+
+/* ----------
+ * Pointers
+ * ----------
+ */
+
+typedef struct SpanCase
+{
+	const char *text;
+	const char *pointer;
+	VeltJsonKind kind;
+	const char *value;			/* its bytes */
+} SpanCase;
+
+/* The document of RFC 6901, section 5. */
+#define RFC6901 "{\"foo\":[\"bar\",\"baz\"],\"\":0,\"a/b\":1,\"c%d\":2," \
+	"\"e^f\":3,\"g|h\":4,\"i\\\\j\":5,\"k\\\"l\":6,\" \":7,\"m~n\":8}"
+
+static const SpanCase span_cases[] = {
+	{RFC6901, "", VELT_JSON_OBJECT, RFC6901},
+	{RFC6901, "/foo", VELT_JSON_ARRAY, "[\"bar\",\"baz\"]"},
+	{RFC6901, "/foo/0", VELT_JSON_STRING, "\"bar\""},
+	{RFC6901, "/", VELT_JSON_NUMBER, "0"},
+	{RFC6901, "/a~1b", VELT_JSON_NUMBER, "1"},
+	{RFC6901, "/c%d", VELT_JSON_NUMBER, "2"},
+	{RFC6901, "/e^f", VELT_JSON_NUMBER, "3"},
+	{RFC6901, "/g|h", VELT_JSON_NUMBER, "4"},
+	{RFC6901, "/i\\j", VELT_JSON_NUMBER, "5"},
+	{RFC6901, "/k\"l", VELT_JSON_NUMBER, "6"},
+	{RFC6901, "/ ", VELT_JSON_NUMBER, "7"},
+	{RFC6901, "/m~0n", VELT_JSON_NUMBER, "8"},
+	{RFC6901, "/foo/1", VELT_JSON_STRING, "\"baz\""},
+	{RFC6901, "/foo/2", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/-", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/00", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/01", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/-1", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/+1", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/1 ", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/1e0", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/0/0", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/bar", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/fo", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/fooo", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/FOO", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/4294967296", VELT_JSON_MISSING, NULL},
+	{RFC6901, "/foo/18446744073709551616", VELT_JSON_MISSING, NULL},
+
+	/* ~01 is ~1, not / */
+	{"{\"~1\":1,\"/\":2}", "/~01", VELT_JSON_NUMBER, "1"},
+	{"{\"~1\":1,\"/\":2}", "/~1", VELT_JSON_NUMBER, "2"},
+	{"{\"~\":1,\"//\":2}", "/~1~1", VELT_JSON_NUMBER, "2"},
+
+	/* digits, - and the like are names in an object */
+	{"{\"0\":\"zero\"}", "/0", VELT_JSON_STRING, "\"zero\""},
+	{"{\"01\":\"x\"}", "/01", VELT_JSON_STRING, "\"x\""},
+	{"{\"-\":true}", "/-", VELT_JSON_TRUE, "true"},
+	{"{\"-\":[true]}", "/-/0", VELT_JSON_TRUE, "true"},
+	{"{\"\":{\"\":null}}", "//", VELT_JSON_NULL, "null"},
+
+	/* names with escapes are the names they spell */
+	{"{\"\\u0061\\/b\":1}", "/a~1b", VELT_JSON_NUMBER, "1"},
+	{"{\"\\ud83d\\ude00\":1}", "/\xf0\x9f\x98\x80", VELT_JSON_NUMBER, "1"},
+	{"{\"\xf0\x9f\x98\x80\":1}", "/\xf0\x9f\x98\x80", VELT_JSON_NUMBER, "1"},
+	{"{\"\\u00E9\":1}", "/\xc3\xa9", VELT_JSON_NUMBER, "1"},
+	{"{\"a\\u0000b\":1}", "/a", VELT_JSON_MISSING, NULL},
+	{"{\"\\u0000\":1}", "/", VELT_JSON_MISSING, NULL},
+	{"{\"\\\\u0061\":1}", "/\\u0061", VELT_JSON_NUMBER, "1"},
+	{"{\"\\\\u0061\":1}", "/a", VELT_JSON_MISSING, NULL},
+	/* half a pair is no name that a pointer could give, but it is JSON */
+	{"{\"\\ud800\":0,\"a\":1}", "/a", VELT_JSON_NUMBER, "1"},
+
+	/* every kind, with nothing but its own bytes */
+	{" 1 ", "", VELT_JSON_NUMBER, "1"},
+	{"-1.5e+3", "", VELT_JSON_NUMBER, "-1.5e+3"},
+	{"\t\"a\\nb\" ", "", VELT_JSON_STRING, "\"a\\nb\""},
+	{"[ -1.5e+3 , 2]", "/0", VELT_JSON_NUMBER, "-1.5e+3"},
+	{"[1,23]", "/1", VELT_JSON_NUMBER, "23"},
+	{"{\"a\":12}", "/a", VELT_JSON_NUMBER, "12"},
+	{"{ \"a\" : true , \"b\":0}", "/a", VELT_JSON_TRUE, "true"},
+	{"{\"a\":false}", "/a", VELT_JSON_FALSE, "false"},
+	{"{\"a\":null}", "/a", VELT_JSON_NULL, "null"},
+	{"{\"a\":\"\"}", "/a", VELT_JSON_STRING, "\"\""},
+	{"{\"a\": [ 1 , {} ] }", "/a", VELT_JSON_ARRAY, "[ 1 , {} ]"},
+	{"{\"a\": { } }", "/a", VELT_JSON_OBJECT, "{ }"},
+	{"[[[],[0,[7]]]]", "/0/1/1/0", VELT_JSON_NUMBER, "7"},
+	{"[0,1,2,3,4,5,6,7,8,9,10]", "/10", VELT_JSON_NUMBER, "10"},
+	{"{\"x\":{\"a\":1},\"a\":2}", "/a", VELT_JSON_NUMBER, "2"},
+	{"{\"a\":{\"a\":{\"a\":3}}}", "/a/a/a", VELT_JSON_NUMBER, "3"},
+	{"{\"x\":[{\"a\":1}],\"y\":{\"a\":2}}", "/y/a", VELT_JSON_NUMBER, "2"},
+	{"{\"a\":1}", "/a/b", VELT_JSON_MISSING, NULL},
+	{"{\"a\":null}", "/a/b", VELT_JSON_MISSING, NULL},
+	{"{\"a\":[]}", "/a/0", VELT_JSON_MISSING, NULL},
+	{"[]", "/0", VELT_JSON_MISSING, NULL},
+	{"{}", "/a", VELT_JSON_MISSING, NULL},
+};
+
+static void
+test_span(const SpanCase *c)
+{
+	Question	q = {c->text, strlen(c->text), {NULL}, 0};
+	Outcome		outcome;
+	VeltJsonSpan span;
+	bool		agreed;
+
+	add_pointer(&q, c->pointer);
+	agreed = ask(&q, &outcome);
+	span = outcome.spans[0];
+	if (!ok(agreed && outcome.accepted && span.kind == c->kind,
+			"\"%s\" of %s", c->pointer, c->text))
+		diag("kind %d, %s", span.kind, outcome.error.detail);
+	else if (c->value != NULL)
+	{
+		is_bytes(c->text + span.start, span.end - span.start,
+				 c->value, strlen(c->value), "... is %s", c->value);
+		is_int(span.escaped, span.kind == VELT_JSON_STRING &&
+			   strchr(c->value, '\\') != NULL, "... escaped or not");
+	}
+	free_pointers(&q);
+}
+
+typedef struct PointerCase
+{
+	const char *text;
+	int			ntokens;		/* -1: refused */
+} PointerCase;
+
+static const PointerCase pointer_cases[] = {
+	{"", 0}, {"/", 1}, {"//", 2}, {"/a", 1}, {"/a/", 2}, {"/a/b", 2},
+	{"/~0~1", 1}, {"/~01", 1}, {"/0", 1}, {"/\xc3\xa9", 1},
+	{"a", -1}, {"a/b", -1}, {"#/a", -1}, {" /a", -1}, {"~0", -1},
+	{"/~", -1}, {"/~2", -1}, {"/a~", -1}, {"/~/a", -1}, {"/a/~x", -1},
+	{"/~~0", -1},
+};
+
+static void
+test_pointers(void)
+{
+	char		text[2 * VELT_JSON_MAX_DEPTH + 1] = "";
+	VeltError	error;
+	VeltJsonPointer *pointer;
+
+	for (size_t i = 0; i < LENGTH_OF(pointer_cases); i++)
+	{
+		const PointerCase *c = &pointer_cases[i];
+
+		memset(&error, 0, sizeof(error));
+		pointer = velt_json_pointer_parse(c->text, &error);
+		is_int(pointer ? pointer->ntokens : -1, c->ntokens, "pointer \"%s\"",
+			   c->text);
+		if (pointer == NULL)
+			is_int(error.kind, VELT_ERROR_INVALID_VALUE, "... is no value");
+		free(pointer);
+	}
+
+	for (int i = 0; i < VELT_JSON_MAX_DEPTH - 1; i++)
+		strcat(text, "/a");
+	pointer = velt_json_pointer_parse(text, &error);
+	ok(pointer != NULL, "a pointer can have %d parts", VELT_JSON_MAX_DEPTH - 1);
+	free(pointer);
+	strcat(text, "/a");
+	pointer = velt_json_pointer_parse(text, &error);
+	ok(pointer == NULL, "... and no more");
+	free(pointer);
+}
+
+/* A pointer as long as can be finds what is as deep as can be. */
+static void
+test_deep_pointer(void)
+{
+	char		text[1000] = "";
+	char		pointer[400] = "";
+	Question	q = {text, 0, {NULL}, 0};
+	Outcome		outcome;
+	bool		agreed;
+
+	for (int i = 0; i < VELT_JSON_MAX_DEPTH - 1; i++)
+	{
+		strcat(text, i % 2 ? "[" : "{\"a\":");
+		strcat(pointer, i % 2 ? "/0" : "/a");
+	}
+	strcat(text, "[7]");
+	for (int i = VELT_JSON_MAX_DEPTH - 2; i >= 0; i--)
+		strcat(text, i % 2 ? "]" : "}");
+	q.length = strlen(text);
+	add_pointer(&q, pointer);
+	agreed = ask(&q, &outcome);
+	ok(agreed && outcome.spans[0].kind == VELT_JSON_ARRAY &&
+	   outcome.spans[0].end - outcome.spans[0].start == 3 &&
+	   text[outcome.spans[0].start + 1] == '7',
+	   "the deepest pointer finds the deepest value");
+	free_pointers(&q);
+}
+
+/* ----------
+ * Duplicates
+ * ----------
+ */
+
+typedef struct DuplicateCase
+{
+	const char *text;
+	const char *pointers[3];
+	bool		accepted;
+} DuplicateCase;
+
+static const DuplicateCase duplicate_cases[] = {
+	{"{\"a\":1,\"a\":2}", {"/a"}, false},
+	{"{\"a\":1,\"b\":0,\"a\":1}", {"/a"}, false},
+	{"{\"a\":1,\"a\":2}", {"/b"}, true},
+	{"{\"a\":1,\"a\":2}", {""}, true},
+	{"{\"a\":1,\"a\":2}", {NULL}, true},
+	{"{\"a\":1,\"a\":2}", {"/b", "/a"}, false},
+	{"{\"a\":1,\"\\u0061\":2}", {"/a"}, false},
+	{"{\"\\u0061\":1,\"\\u0061\":2}", {"/a"}, false},
+	{"{\"\\u0061\":1,\"a\":2}", {"/a"}, false},
+	{"{\"/\":1,\"\\/\":2}", {"/~1"}, false},
+	{"{\"\":1,\"\":2}", {"/"}, false},
+	{"{\"a\":1,\"A\":2}", {"/a"}, true},
+	{"{\"a\":{\"b\":1},\"a\":{\"c\":1}}", {"/a/b"}, false},
+	{"{\"a\":{},\"a\":{}}", {"/a/b/c"}, false},
+	{"{\"a\":null,\"a\":null}", {"/a"}, false},
+	{"{\"a\":{\"b\":1,\"b\":2}}", {"/a/b"}, false},
+	{"{\"a\":{\"b\":1,\"b\":2}}", {"/a"}, true},
+	{"{\"a\":{\"b\":1,\"b\":2}}", {"/a/c"}, true},
+	{"{\"a\":{\"b\":1,\"b\":2}}", {"/b"}, true},
+	{"{\"x\":{\"b\":1,\"b\":2},\"b\":3}", {"/b"}, true},
+	{"[{\"a\":1},{\"a\":2}]", {"/0/a", "/1/a"}, true},
+	{"[{\"a\":1},{\"a\":2,\"a\":3}]", {"/0/a"}, true},
+	{"[{\"a\":1},{\"a\":2,\"a\":3}]", {"/0/a", "/1/a"}, false},
+	{"{\"a\":{\"a\":1}}", {"/a", "/a/a"}, true},
+	{"{\"a\":[{\"a\":1}],\"b\":[{\"a\":2}]}", {"/a/0/a", "/b/0/a"}, true},
+	{"{\"0\":1,\"0\":2}", {"/0"}, false},
+	{"{\"-\":1,\"-\":2}", {"/-"}, false},
+};
+
+static void
+test_duplicates(void)
+{
+	for (size_t i = 0; i < LENGTH_OF(duplicate_cases); i++)
+	{
+		const DuplicateCase *c = &duplicate_cases[i];
+		Question	q = {c->text, strlen(c->text), {NULL}, 0};
+		Outcome		outcome;
+		bool		agreed;
+
+		for (int j = 0; j < 3 && c->pointers[j] != NULL; j++)
+			add_pointer(&q, c->pointers[j]);
+		agreed = ask(&q, &outcome);
+		ok(agreed && outcome.accepted == c->accepted &&
+		   (c->accepted || outcome.error.kind == VELT_ERROR_PROTOCOL),
+		   "%s, watched for %s, is %s", c->text,
+		   c->pointers[0] ? c->pointers[0] : "nothing",
+		   c->accepted ? "accepted" : "refused");
+		free_pointers(&q);
+	}
+}
+
+/* ----------
+ * Many pointers
+ * ----------
+ */
+
+static void
+test_64_pointers(bool in_array)
+{
+	char		text[2000];
+	char		pointer[20];
+	size_t		length = 0;
+	Question	q = {text, 0, {NULL}, 0};
+	Outcome		outcome;
+	int			nright = 0;
+	bool		agreed;
+
+	text[length++] = in_array ? '[' : '{';
+	for (int i = 0; i < MAX_POINTERS; i++)
+	{
+		if (in_array)
+			length += sprintf(text + length, "%s%d", i ? "," : "", 1000 + i);
+		else
+			length += sprintf(text + length, "%s\"m%d\":%d", i ? "," : "", i,
+							  1000 + i);
+		sprintf(pointer, in_array ? "/%d" : "/m%d", MAX_POINTERS - 1 - i);
+		add_pointer(&q, pointer);
+	}
+	text[length++] = in_array ? ']' : '}';
+	q.length = length;
+	agreed = ask(&q, &outcome);
+	for (int i = 0; outcome.accepted && i < MAX_POINTERS; i++)
+		nright += outcome.spans[i].kind == VELT_JSON_NUMBER &&
+			atoi(text + outcome.spans[i].start) == 1000 + MAX_POINTERS - 1 - i;
+	ok(agreed && outcome.accepted, "64 pointers into an %s",
+	   in_array ? "array" : "object");
+	is_int(nright, 64, "... each find their own value");
+	free_pointers(&q);
+}
+
+static void
+test_equal_pointers(void)
+{
+	static const char text[] = "{\"a\":{\"b\":7}}";
+	Question	q = {text, sizeof(text) - 1, {NULL}, 0};
+	Outcome		outcome;
+	int			nright = 0;
+
+	for (int i = 0; i < MAX_POINTERS; i++)
+		add_pointer(&q, i % 2 ? "/a" : "/a/b");
+	(void) ask(&q, &outcome);
+	for (int i = 0; i < MAX_POINTERS; i++)
+		nright += outcome.spans[i].start == (i % 2 ? 5 : 10) &&
+			outcome.spans[i].end == (i % 2 ? 12 : 11);
+	is_int(nright, 64, "equal and nested pointers share their values");
+	free_pointers(&q);
+}
+
+/* ----------
+ * One value of something larger
+ * ----------
+ */
+
+static void
+test_one_value(void)
+{
+	static const struct
+	{
+		const char *text;
+		size_t		start;
+		size_t		end;
+	}			cases[] = {
+		{"[{\"a\":1},2]", 1, 8},
+		{"[{\"a\":1}x", 1, 8},
+		{"[[],[1,[2]]]", 4, 11},
+		{"[\"a]\",1]", 1, 5},
+		{"[12,3]", 1, 3},
+		{"[12 ,3]", 1, 3},
+		{"[true,1]", 1, 5},
+		{"[ null]", 1, 6},
+	};
+	VeltJsonPointer whole = {0};
+	const VeltJsonPointer *pointers[] = {&whole};
+
+	for (size_t i = 0; i < LENGTH_OF(cases); i++)
+	{
+		const char *text = cases[i].text;
+		VeltJsonScanner scanner;
+		VeltJsonSpan span;
+		VeltError	error;
+
+		velt_json_begin(&scanner, pointers, &span, 1, cases[i].start, true);
+		ok(velt_json_scan(&scanner, text, strlen(text), &error) &&
+		   velt_json_finish(&scanner, &error),
+		   "one value of %s, from byte %zu", text, cases[i].start);
+		is_int(span.end, cases[i].end, "... ends where it ends");
+		is_int(scanner.offset, cases[i].end, "... as does the scan");
+	}
+}
+
+/* ----------
+ * What strings say
+ * ----------
+ */
+
+typedef struct StringCase
+{
+	const char *json;
+	const char *said;			/* NULL: cannot be said */
+	size_t		length;
+} StringCase;
+
+static const StringCase string_cases[] = {
+	{"\"\"", BYTES("")},
+	{"\"abc\"", BYTES("abc")},
+	{"\"\xc3\xa9\xf0\x9f\x98\x80\"", BYTES("\xc3\xa9\xf0\x9f\x98\x80")},
+	{"\"\\\"\\\\\\/\\b\\f\\n\\r\\t\"", BYTES("\"\\/\b\f\n\r\t")},
+	{"\"\\u0000\"", BYTES("\0")},
+	{"\"a\\u0000b\\u0000\"", BYTES("a\0b\0")},
+	{"\"\\u0041\\u004a\\u004A\"", BYTES("AJJ")},
+	{"\"\\u007f\\u0080\"", BYTES("\x7f\xc2\x80")},
+	{"\"\\u07ff\\u0800\"", BYTES("\xdf\xbf\xe0\xa0\x80")},
+	{"\"\\ud7ff\\ue000\\uffff\"", BYTES("\xed\x9f\xbf\xee\x80\x80\xef\xbf\xbf")},
+	{"\"\\ud800\\udc00\"", BYTES("\xf0\x90\x80\x80")},
+	{"\"\\udbff\\udfff\"", BYTES("\xf4\x8f\xbf\xbf")},
+	{"\"\\uD83D\\uDE00!\"", BYTES("\xf0\x9f\x98\x80!")},
+	{"\"\\ud83d\\ude00\\ud83d\\ude01\"", BYTES("\xf0\x9f\x98\x80\xf0\x9f\x98\x81")},
+	{"\"\\u005cu0041\"", BYTES("\\u0041")},
+	{"\"\\\\u0041\"", BYTES("\\u0041")},
+	{"\"\\\\\\u0041\"", BYTES("\\A")},
+	{"\"\\\\ud800\"", BYTES("\\ud800")},
+	{"\"\xc3\xa9\\n\xf0\x9f\x98\x80\"", BYTES("\xc3\xa9\n\xf0\x9f\x98\x80")},
+	{"\"\\ufffd\"", BYTES("\xef\xbf\xbd")},
+	{"\"\\ud800\"", NULL, 0},
+	{"\"\\udc00\"", NULL, 0},
+	{"\"\\udbff\"", NULL, 0},
+	{"\"\\udfff\"", NULL, 0},
+	{"\"a\\ud800b\"", NULL, 0},
+	{"\"\\ud800\\n\\udc00\"", NULL, 0},
+	{"\"\\ud800\\ud800\\udc00\"", NULL, 0},
+	{"\"\\ud800\\udc00\\udc00\"", NULL, 0},
+	{"\"\\ud800\\u0041\"", NULL, 0},
+	{"\"\\udc00\\ud800\"", NULL, 0},
+	{"\"\\ud800\\\\udc00\"", NULL, 0},
+	{"\"\\uD83D\xf0\x9f\x98\x80\"", NULL, 0},
+};
+
+static void
+test_string(const StringCase *c)
+{
+	char	   *text = strdup(c->json);
+	VeltJsonSpan span = {VELT_JSON_STRING, strchr(text, '\\') != NULL, 0,
+	strlen(text)};
+	VeltBuffer	buffer = {0};
+	VeltError	error = {0};
+	size_t		length = 12345;
+	bool		decoded;
+
+	(void) velt_buffer_append(&buffer, BYTES("before "));
+	decoded = velt_json_decode_string(text, span, &buffer, &length, &error);
+	is_int(decoded, c->said != NULL, "whether %s says something", c->json);
+	if (!decoded)
+		is_int(error.kind, VELT_ERROR_UNTRANSLATABLE, "... is untranslatable");
+	else if (c->said != NULL)
+	{
+		is_bytes(buffer.data + 7, length, c->said, c->length, "... what");
+		is_int(buffer.length, 7 + length, "... behind what was there");
+	}
+	velt_buffer_free(&buffer);
+	free(text);
+}
+
+/* Longer than any table, with an escape at the very end. */
+static void
+test_long_string(void)
+{
+	size_t		size = 1000000;
+	char	   *text = malloc(size);
+	VeltJsonSpan span = {VELT_JSON_STRING, true, 0, size};
+	VeltBuffer	buffer = {0};
+	VeltError	error;
+	size_t		length;
+
+	memset(text, 'x', size);
+	text[0] = text[size - 1] = '"';
+	memcpy(text + size - 3, "\\n", 2);
+	ok(velt_json_decode_string(text, span, &buffer, &length, &error) &&
+	   length == size - 3 && buffer.data[length - 1] == '\n',
+	   "a string of a megabyte is decoded");
+	velt_buffer_free(&buffer);
+	free(text);
+}
+
+void
+test_json(void)
+{
+	test_accepted();
+	test_refused();
+	test_prefixes();
+	test_all_bytes();
+	test_offsets();
+	test_nesting();
+	for (size_t i = 0; i < LENGTH_OF(span_cases); i++)
+		test_span(&span_cases[i]);
+	test_pointers();
+	test_deep_pointer();
+	test_duplicates();
+	test_64_pointers(false);
+	test_64_pointers(true);
+	test_equal_pointers();
+	test_one_value();
+	for (size_t i = 0; i < LENGTH_OF(string_cases); i++)
+		test_string(&string_cases[i]);
+	test_long_string();
+	ok(strchr(velt_json_library(), '.') != NULL, "json-c has a version: %s",
+	   velt_json_library());
+}
