@@ -38,6 +38,7 @@ OBJS = \
 	src/commands/import.o \
 	src/commands/validator.o \
 	src/executor/async.o \
+	src/executor/fetch.o \
 	src/executor/filter_keys.o \
 	src/executor/scan.o \
 	src/executor/tuple.o \

@@ -7,12 +7,11 @@
 #include "postgres.h"
 
 #include "access/xact.h"
-#include "client/cursor.h"
+#include "executor/fetch.h"
 #include "fmgr.h"
 #include "foreign/foreign.h"
 #include "foreign/option.h"
 #include "foreign/report.h"
-#include "foreign/session.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "pg_compat.h"
@@ -22,15 +21,6 @@
 #include "utils/resowner.h"
 
 PG_FUNCTION_INFO_V1(velt_fdw_check);
-
-/* What has to be let go of when the check ends, however it ends. */
-typedef struct Check
-{
-	VeltSession *session;
-	VeltCursor *cursor;
-	VeltScanStats stats;
-	MemoryContextCallback cleanup;
-} Check;
 
 static void
 add_step(FunctionCallInfo fcinfo, const char *step, bool ok,
@@ -44,19 +34,6 @@ add_step(FunctionCallInfo fcinfo, const char *step, bool ok,
 	values[1] = BoolGetDatum(ok);
 	values[2] = CStringGetTextDatum(detail);
 	tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
-}
-
-static void
-cleanup_check(void *arg)
-{
-	Check	   *check = arg;
-	VeltSession *session = check->session;
-
-	velt_cursor_close(check->cursor);
-	check->cursor = NULL;
-	check->session = NULL;
-	if (session)
-		velt_session_release(session);
 }
 
 /* The text of an error, as one row has room for it. */
@@ -81,7 +58,7 @@ error_text(const ErrorData *edata)
  * what they leave behind must be cleaned up.
  */
 static char *
-check_options(Check *check, Oid serverid)
+check_options(VeltFetch *fetch, Oid serverid)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -91,7 +68,7 @@ check_options(Check *check, Oid serverid)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		check->session = velt_session_acquire(GetUserId(), serverid);
+		fetch->session = velt_session_acquire(GetUserId(), serverid);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -115,32 +92,16 @@ check_options(Check *check, Oid serverid)
 
 /* Asks for the workspace; false with *error if it is not answered. */
 static bool
-ask_workspace(Check *check, const VeltSettings *settings, VeltError *error)
+ask_workspace(VeltFetch *fetch, const VeltSettings *settings,
+			  VeltError *error)
 {
-	VeltCursorSpec spec = {
-		.resource = velt_workspace_resource,
-		.page_size = VELT_MAX_PAGE_SIZE,
-		.max_concurrency = 1,
-		.max_response_bytes = settings->max_response_bytes,
-		.workspace_known = velt_session_workspace_known(check->session),
-		.stats = &check->stats
-	};
+	VeltScanStats stats = {0};
+	VeltCursorSpec spec;
 	VeltPage   *page;
 
-	check->cursor = velt_cursor_open(velt_session_transport(check->session),
-									 &spec, error);
-	if (check->cursor == NULL)
-		return false;
-	for (;;)
-	{
-		VeltCursorStatus status = velt_cursor_next_page(check->cursor, &page,
-														error);
-
-		if (status == VELT_CURSOR_WAIT)
-			velt_session_wait(check->session);
-		else
-			return status != VELT_CURSOR_FAILED;
-	}
+	velt_fetch_spec(fetch, velt_workspace_resource, settings, &stats, &spec);
+	return velt_fetch_open(fetch, &spec, error) &&
+		velt_fetch_next_page(fetch, &page, error) != VELT_CURSOR_FAILED;
 }
 
 /* Whether the error came before a request could be sent. */
@@ -168,18 +129,16 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 {
 	char	   *name = text_to_cstring(PG_GETARG_TEXT_PP(0));
 	ForeignServer *server = GetForeignServerByName(name, false);
-	Check	   *check = palloc0(sizeof(Check));
+	VeltFetch  *fetch = palloc(sizeof(VeltFetch));
 	VeltSettings settings;
 	VeltError	error;
 	char	   *problem;
 
 	velt_compat_require_server_usage(server);
 	InitMaterializedSRF(fcinfo, 0);
-	check->cleanup.func = cleanup_check;
-	check->cleanup.arg = check;
-	MemoryContextRegisterResetCallback(CurrentMemoryContext, &check->cleanup);
+	velt_fetch_init(fetch, CurrentMemoryContext);
 
-	problem = check_options(check, server->serverid);
+	problem = check_options(fetch, server->serverid);
 	if (problem)
 	{
 		add_step(fcinfo, "options", false, problem);
@@ -189,10 +148,10 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 	velt_settings_read(&settings, server->options, ForeignServerRelationId);
 	add_step(fcinfo, "options", true,
 			 psprintf("workspace %s at %s",
-					  velt_transport_credentials(velt_session_transport(check->session))->workspace_id,
+					  velt_transport_credentials(velt_session_transport(fetch->session))->workspace_id,
 					  settings.api_url));
 
-	if (ask_workspace(check, &settings, &error))
+	if (ask_workspace(fetch, &settings, &error))
 	{
 		add_step(fcinfo, "connect", true, "connected");
 		add_step(fcinfo, "auth", true, "the workspace's token is accepted");
@@ -204,6 +163,6 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 		add_step(fcinfo, "connect", true, "connected");
 		add_step(fcinfo, "auth", false, fetch_error_text(&error));
 	}
-	cleanup_check(check);
+	velt_fetch_stop(fetch);
 	return (Datum) 0;
 }

@@ -57,8 +57,9 @@ veltForeignAsyncRequest(AsyncRequest *areq)
 static bool
 has_news(const VeltScan *scan)
 {
-	return scan->cursor == NULL || velt_cursor_has_news(scan->cursor) ||
-		velt_session_has_work(scan->session);
+	return scan->fetch.cursor == NULL ||
+		velt_cursor_has_news(scan->fetch.cursor) ||
+		velt_session_has_work(scan->fetch.session);
 }
 
 /* Whether another scan, configured before, has the session's descriptor. */
@@ -78,7 +79,7 @@ session_is_watched(const AsyncRequest *areq)
 		node = (const ForeignScanState *) other->requestee;
 		if (node->fdwroutine->ForeignAsyncConfigureWait ==
 			veltForeignAsyncConfigureWait &&
-			scan_of(other)->session == scan->session &&
+			scan_of(other)->fetch.session == scan->fetch.session &&
 			!has_news(scan_of(other)))
 			return true;
 	}
@@ -117,7 +118,7 @@ veltForeignAsyncConfigureWait(AsyncRequest *areq)
 	else if (session_is_watched(areq))
 		return;
 	else
-		fd = velt_session_begin_wait(scan->session);
+		fd = velt_session_begin_wait(scan->fetch.session);
 	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, fd, NULL,
 					  areq);
 }
@@ -127,7 +128,7 @@ veltForeignAsyncNotify(AsyncRequest *areq)
 {
 	VeltScan   *scan = scan_of(areq);
 
-	if (scan->cursor && !velt_cursor_has_news(scan->cursor))
-		velt_session_end_wait(scan->session);
+	if (scan->fetch.cursor && !velt_cursor_has_news(scan->fetch.cursor))
+		velt_session_end_wait(scan->fetch.session);
 	answer(areq);
 }

@@ -47,7 +47,7 @@ describe_context(void *arg)
 	}
 	row_key = velt_page_row_key(scan->page);
 	velt_error_clean_text(key, sizeof(key), row_key.bytes, row_key.length,
-						  velt_transport_credentials(velt_session_transport(scan->session)));
+						  velt_transport_credentials(velt_session_transport(scan->fetch.session)));
 	for (char *at = key; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
 	{
 		if (IS_HIGHBIT_SET(*at))
@@ -66,24 +66,17 @@ describe_context(void *arg)
 static void
 stop_scan(VeltScan *scan)
 {
-	VeltCursor *cursor = scan->cursor;
-	VeltSession *session = scan->session;
-
 	scan->page = NULL;
-	scan->cursor = NULL;
-	scan->session = NULL;
 	scan->done = false;
 	scan->pending = false;
-	velt_cursor_close(cursor);
-	if (session)
-		velt_session_release(session);
+	velt_fetch_stop(&scan->fetch);
 	velt_async_forget(scan);
 }
 
 static void
 cleanup_scan(void *arg)
 {
-	stop_scan(arg);
+	velt_async_forget(arg);
 }
 
 /* Rows are kept for rescans: asking for them again would cost requests. */
@@ -115,6 +108,7 @@ veltBeginForeignScan(ForeignScanState *node,
 	scan->cleanup.func = cleanup_scan;
 	scan->cleanup.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &scan->cleanup);
+	velt_fetch_init(&scan->fetch, estate->es_query_cxt);
 
 	scan->plan = velt_scan_plan_decode(plan->fdw_private);
 	scan->relation = node->ss.ss_currentRelation;
@@ -193,21 +187,6 @@ check_workspace(VeltScan *scan, const VeltCredentials *credentials)
 						   expected)));
 }
 
-static void
-fill_spec(VeltScan *scan, VeltCursorSpec *spec)
-{
-	memset(spec, 0, sizeof(*spec));
-	spec->resource = scan->plan->resource;
-	spec->pointers = velt_tuple_reader_pointers(scan->reader,
-												&spec->npointers);
-	spec->page_size = scan->settings.page_size;
-	spec->max_concurrency = scan->settings.max_concurrency;
-	spec->max_requests = scan->settings.max_requests;
-	spec->max_response_bytes = scan->settings.max_response_bytes;
-	spec->workspace_known = velt_session_workspace_known(scan->session);
-	spec->stats = &scan->stats;
-}
-
 /* Whether the quals on workspace_id allow the rows of this workspace. */
 static bool
 workspace_wanted(VeltScan *scan, ExprContext *econtext,
@@ -282,16 +261,17 @@ start_scan(ForeignScanState *node)
 	VeltCursorSpec spec;
 	VeltError	error;
 
-	scan->session = velt_session_acquire(scan->userid, scan->serverid);
-	transport = velt_session_transport(scan->session);
+	scan->fetch.session = velt_session_acquire(scan->userid, scan->serverid);
+	transport = velt_session_transport(scan->fetch.session);
 	check_workspace(scan, velt_transport_credentials(transport));
 	velt_tuple_reader_set_workspace(scan->reader,
 									velt_transport_credentials(transport));
-	fill_spec(scan, &spec);
+	velt_fetch_spec(&scan->fetch, scan->plan->resource, &scan->settings,
+					&scan->stats, &spec);
+	spec.pointers = velt_tuple_reader_pointers(scan->reader, &spec.npointers);
 	add_quals(scan, node->ss.ps.ps_ExprContext,
 			  velt_transport_credentials(transport), &spec);
-	scan->cursor = velt_cursor_open(transport, &spec, &error);
-	if (scan->cursor == NULL)
+	if (!velt_fetch_open(&scan->fetch, &spec, &error))
 		velt_report_fetch(&error, scan->plan->resource->name,
 						  scan->server_name);
 }
@@ -304,30 +284,17 @@ static bool
 next_page(VeltScan *scan)
 {
 	VeltError	error;
+	VeltPage   *page;
+	VeltCursorStatus status = scan->async ?
+		velt_cursor_next_page(scan->fetch.cursor, &page, &error) :
+		velt_fetch_next_page(&scan->fetch, &page, &error);
 
-	scan->page = NULL;
-	scan->pending = false;
-	for (;;)
-	{
-		switch (velt_cursor_next_page(scan->cursor, &scan->page, &error))
-		{
-			case VELT_CURSOR_PAGE:
-				return true;
-			case VELT_CURSOR_WAIT:
-				scan->page = NULL;
-				scan->pending = scan->async;
-				if (scan->pending)
-					return false;
-				velt_session_wait(scan->session);
-				break;
-			case VELT_CURSOR_END:
-				return false;
-			case VELT_CURSOR_FAILED:
-				scan->page = NULL;
-				velt_report_fetch(&error, scan->plan->resource->name,
-								  scan->server_name);
-		}
-	}
+	scan->page = status == VELT_CURSOR_PAGE ? page : NULL;
+	scan->pending = status == VELT_CURSOR_WAIT;
+	if (status == VELT_CURSOR_FAILED)
+		velt_report_fetch(&error, scan->plan->resource->name,
+						  scan->server_name);
+	return status == VELT_CURSOR_PAGE;
 }
 
 /* ----------
@@ -361,7 +328,7 @@ fetch_row(ForeignScanState *node, TupleTableSlot *slot)
 	VeltScan   *scan = node->fdw_state;
 	MemoryContext old;
 
-	if (scan->session == NULL)
+	if (scan->fetch.cursor == NULL)
 		start_scan(node);
 	if (!next_row(scan))
 	{

@@ -7,12 +7,11 @@
 
 #include "postgres.h"
 
-#include "client/cursor.h"
+#include "executor/fetch.h"
 #include "executor/tuple.h"
 #include "foreign/fdwapi.h"
 #include "foreign/option.h"
 #include "foreign/scan_plan.h"
-#include "foreign/session.h"
 #include "utils/tuplestore.h"
 
 typedef struct VeltScan
@@ -28,9 +27,8 @@ typedef struct VeltScan
 	List	   *values;			/* ExprStates of the plan's fdw_exprs */
 	VeltScanStats stats;		/* over all loops */
 
-	/* NULL until the first row is asked for, and again after a rescan */
-	VeltSession *session;
-	VeltCursor *cursor;
+	/* holds nothing before the first row is asked for, or after the last */
+	VeltFetch	fetch;
 	VeltPage   *page;			/* the cursor's, with rows left */
 	bool		done;
 
@@ -45,7 +43,7 @@ typedef struct VeltScan
 	bool		replaying;		/* rows of the store come first */
 
 	MemoryContext keys_context; /* of one evaluation of the filters */
-	MemoryContextCallback cleanup;
+	MemoryContextCallback cleanup;	/* of what async.c holds */
 } VeltScan;
 
 extern void veltBeginForeignScan(ForeignScanState *node, int eflags);

@@ -350,11 +350,17 @@ must_hide(const VeltTupleReader *reader, VeltPage *page)
 {
 	const ColumnReader *column = reader->current;
 	VeltString	text = velt_page_key(page);
+	VeltJsonSpan span;
 
 	if (column->secret || column->source == VELT_FROM_WORKSPACE)
 		return true;
 	if (column->source == VELT_FROM_ROW)
-		text = velt_page_text(page, velt_page_value(page, column->value));
+	{
+		span = velt_page_value(page, column->value);
+		if (span.kind == VELT_JSON_MISSING)
+			return false;
+		text = velt_page_text(page, span);
+	}
 	return velt_error_has_credentials(text.bytes, text.length,
 									  reader->credentials);
 }
