@@ -12,6 +12,8 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/utf8.h"
+
 typedef struct ApiStatus
 {
 	const char *status;
@@ -234,22 +236,20 @@ velt_error_has_credentials(const char *text, size_t length,
 static size_t
 utf8_length(const unsigned char *text, const unsigned char *end)
 {
-	size_t		length = text[0] < 0x80 ? 1 : text[0] < 0xC2 ? 0 :
-		text[0] < 0xE0 ? 2 : text[0] < 0xF0 ? 3 : text[0] < 0xF5 ? 4 : 0;
+	unsigned char low;
+	unsigned char high;
+	int			left = velt_utf8_continuation(*text, &low, &high);
 
-	if (length == 0 || (size_t) (end - text) < length)
+	if (left < 0 || end - text <= left)
 		return 0;
-	for (size_t i = 1; i < length; i++)
+	for (int i = 1; i <= left; i++)
 	{
-		if ((text[i] & 0xC0) != 0x80)
+		if (text[i] < low || text[i] > high)
 			return 0;
+		low = 0x80;
+		high = 0xBF;
 	}
-	if ((text[0] == 0xE0 && text[1] < 0xA0) ||
-		(text[0] == 0xED && text[1] > 0x9F) ||
-		(text[0] == 0xF0 && text[1] < 0x90) ||
-		(text[0] == 0xF4 && text[1] > 0x8F))
-		return 0;
-	return length;
+	return left + 1;
 }
 
 /*

@@ -8,6 +8,8 @@
 
 #include <string.h>
 
+#include "client/utf8.h"
+
 typedef enum ScanState
 {
 	/* between tokens */
@@ -304,15 +306,15 @@ scan_structure(VeltJsonScanner *scanner, char c, VeltError *error)
 	}
 }
 
-/* What may follow a lead byte: RFC 3629, so no overlong form, no surrogate. */
 static bool
 begin_utf8(VeltJsonScanner *scanner, unsigned char c, VeltError *error)
 {
-	if (c < 0xC2 || c > 0xF4)
+	int			left = velt_utf8_continuation(c, &scanner->utf8_low,
+											  &scanner->utf8_high);
+
+	if (left < 0)
 		return invalid(scanner, error);
-	scanner->utf8_left = c < 0xE0 ? 1 : c < 0xF0 ? 2 : 3;
-	scanner->utf8_low = c == 0xE0 ? 0xA0 : c == 0xF0 ? 0x90 : 0x80;
-	scanner->utf8_high = c == 0xED ? 0x9F : c == 0xF4 ? 0x8F : 0xBF;
+	scanner->utf8_left = left;
 	scanner->state = IN_UTF8;
 	return true;
 }

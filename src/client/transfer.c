@@ -29,6 +29,27 @@ is_loopback(const char *address)
 	return strncmp(address, "127.", 4) == 0 || strcmp(address, "::1") == 0;
 }
 
+/*
+ * curl is about to send the request again within one attempt: the connection
+ * was an old one, and has closed before a response began.  That is free of
+ * charge, once, if it had the time to close while nobody drove.
+ */
+static bool
+allow_resend(VeltTransfer *transfer)
+{
+	if (!transfer->resend_free)
+	{
+		if (transfer->config->retry_timeout_ms == 0)
+			return velt_error_set(&transfer->error, VELT_ERROR_UNAVAILABLE,
+								  "The connection closed before a response began.");
+		transfer->stats->requests++;
+		transfer->stats->retries++;
+	}
+	transfer->resend_free = false;
+	transfer->sink->begin(transfer->owner);
+	return true;
+}
+
 /* Connected, and about to send: the last moment to see who would get it. */
 static int
 before_request(void *data, char *peer, char *local, int peer_port,
@@ -39,33 +60,15 @@ before_request(void *data, char *peer, char *local, int peer_port,
 	(void) local;
 	(void) peer_port;
 	(void) local_port;
-	if (velt_transport_config(transfer->transport)->loopback_only &&
-		!is_loopback(peer))
+	if (transfer->config->loopback_only && !is_loopback(peer))
 	{
 		velt_error_set(&transfer->error, VELT_ERROR_CONNECT,
 					   "Without TLS nothing is sent to %s, which is not this machine.",
 					   peer);
 		return CURL_PREREQFUNC_ABORT;
 	}
-	/*
-	 * A second time in one attempt: the connection was an old one and has
-	 * closed before a response began, so curl sends the request again.  That
-	 * is free of charge, once, if it had the time to close while nobody drove.
-	 */
-	if (transfer->phase != VELT_PHASE_CONNECT)
-	{
-		if (!transfer->resend_free &&
-			velt_transport_config(transfer->transport)->retry_timeout_ms == 0)
-		{
-			velt_error_set(&transfer->error, VELT_ERROR_UNAVAILABLE,
-						   "The connection closed before a response began.");
-			return CURL_PREREQFUNC_ABORT;
-		}
-		if (!transfer->resend_free)
-			velt_transport_count_retry(transfer->transport);
-		transfer->resend_free = false;
-		transfer->sink->begin(transfer->owner);
-	}
+	if (transfer->phase != VELT_PHASE_CONNECT && !allow_resend(transfer))
+		return CURL_PREREQFUNC_ABORT;
 	transfer->phase = VELT_PHASE_REQUEST;
 	return CURL_PREREQFUNC_OK;
 }
@@ -132,13 +135,14 @@ join_url(const char *base, const char *path)
 }
 
 VeltTransfer *
-velt_transfer_create(const char *base_url, const char *path, char *body,
+velt_transfer_create(const VeltTransportConfig *config,
+					 VeltTransportStats *stats, const char *path, char *body,
 					 const VeltSink *sink, void *owner, VeltError *error)
 {
 	VeltTransfer *transfer = calloc(1, sizeof(VeltTransfer));
 
 	if (transfer != NULL)
-		transfer->url = join_url(base_url, path);
+		transfer->url = join_url(config->base_url, path);
 	if (transfer == NULL || transfer->url == NULL)
 	{
 		free(transfer);
@@ -146,6 +150,8 @@ velt_transfer_create(const char *base_url, const char *path, char *body,
 		velt_error_out_of_memory(error);
 		return NULL;
 	}
+	transfer->config = config;
+	transfer->stats = stats;
 	transfer->path = path;
 	transfer->sink = sink;
 	transfer->owner = owner;
@@ -202,8 +208,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 int
 velt_transfer_time_allowed(const VeltTransfer *transfer)
 {
-	const VeltTransportConfig *config =
-		velt_transport_config(transfer->transport);
+	const VeltTransportConfig *config = transfer->config;
 
 	if (transfer->phase == VELT_PHASE_CONNECT &&
 		config->connect_timeout_ms < config->request_timeout_ms)
@@ -226,7 +231,7 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 		transfer->phase == VELT_PHASE_CONNECT)
 		kind = VELT_ERROR_CONNECT;
 	velt_error_clean_text(message, sizeof(message), text, strlen(text),
-						  velt_transport_credentials(transfer->transport));
+						  &transfer->config->credentials);
 	velt_error_set(error, kind, "%s.", message);
 	error->transient = kind == VELT_ERROR_UNAVAILABLE ||
 		kind == VELT_ERROR_CONNECT;
@@ -247,7 +252,7 @@ note_response(const VeltTransfer *transfer, VeltError *error)
 {
 	error->http_status = velt_transfer_http_status(transfer);
 	velt_error_set_request_id(error, velt_transfer_request_id(transfer),
-							  velt_transport_credentials(transfer->transport));
+							  &transfer->config->credentials);
 }
 
 void

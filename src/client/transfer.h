@@ -11,13 +11,16 @@
 #include <curl/curl.h>
 #include <sys/queue.h>
 
+#include "client/config.h"
 #include "client/retry.h"
-#include "client/transport.h"
+#include "client/sink.h"
 
 struct VeltTransfer
 {
 	TAILQ_ENTRY(VeltTransfer) link;
-	VeltTransport *transport;
+	struct VeltTransport *transport;	/* for the transport alone */
+	const VeltTransportConfig *config;
+	VeltTransportStats *stats;
 	const VeltSink *sink;
 	void	   *owner;
 	const char *path;			/* the caller's */
@@ -39,8 +42,9 @@ struct VeltTransfer
 	char		curl_message[CURL_ERROR_SIZE];
 };
 
-/* Takes the body over, also on failure. */
-extern VeltTransfer *velt_transfer_create(const char *base_url,
+/* Takes the body over, also on failure; the rest is borrowed. */
+extern VeltTransfer *velt_transfer_create(const VeltTransportConfig *config,
+										  VeltTransportStats *stats,
 										  const char *path, char *body,
 										  const VeltSink *sink, void *owner,
 										  VeltError *error);
@@ -74,8 +78,5 @@ extern int64_t velt_transfer_retry_after_ms(const VeltTransfer *transfer);
 extern const char *velt_transfer_request_id(const VeltTransfer *transfer);
 
 extern int	velt_transfer_http_status(const VeltTransfer *transfer);
-
-/* Of the transport: a request was made again within an attempt. */
-extern void velt_transport_count_retry(VeltTransport *transport);
 
 #endif							/* VELT_CLIENT_TRANSFER_H */

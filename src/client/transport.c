@@ -177,13 +177,6 @@ clock_now(const VeltTransport *transport)
 			velt_event_loop_now()) - transport->undriven_ms;
 }
 
-void
-velt_transport_count_retry(VeltTransport *transport)
-{
-	transport->stats.requests++;
-	transport->stats.retries++;
-}
-
 /* When the next request may leave, for all that the server and we allow. */
 static int64_t
 next_start(const VeltTransport *transport)
@@ -409,9 +402,9 @@ VeltTransfer *
 velt_transport_submit(VeltTransport *transport, const char *path, char *body,
 					  const VeltSink *sink, void *owner, VeltError *error)
 {
-	VeltTransfer *transfer = velt_transfer_create(transport->config.base_url,
-												  path, body, sink, owner,
-												  error);
+	VeltTransfer *transfer = velt_transfer_create(&transport->config,
+												  &transport->stats, path,
+												  body, sink, owner, error);
 	sigset_t	saved;
 	bool		started = false;
 	bool		ok;
