@@ -32,6 +32,7 @@ CLIENT_OBJS = \
 OBJS = \
 	$(WIN32RES) \
 	src/velt_fdw.o \
+	src/commands/analyze.o \
 	src/commands/check.o \
 	src/commands/explain.o \
 	src/commands/functions.o \

@@ -37,6 +37,7 @@ velt_fdw_handler(PG_FUNCTION_ARGS pg_attribute_unused())
 	routine->ForeignAsyncNotify = veltForeignAsyncNotify;
 
 	routine->ExplainForeignScan = veltExplainForeignScan;
+	routine->AnalyzeForeignTable = veltAnalyzeForeignTable;
 	routine->ImportForeignSchema = veltImportForeignSchema;
 
 	PG_RETURN_POINTER(routine);

@@ -6,6 +6,7 @@
  */
 #include "client/transfer.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -216,6 +217,18 @@ velt_transfer_time_allowed(const VeltTransfer *transfer)
 	return config->request_timeout_ms;
 }
 
+/*
+ * Whether a TLS alert came in place of a response: with TLS 1.3 that is how a
+ * server refuses a client's certificate, or the lack of one.
+ */
+static bool
+is_refused_certificate(const VeltTransfer *transfer)
+{
+	return transfer->header_bytes == 0 &&
+		strstr(transfer->curl_message, "SSL") != NULL &&
+		strstr(transfer->curl_message, " alert ") != NULL;
+}
+
 /* What curl saw go wrong, as an error. */
 static void
 describe_failure(const VeltTransfer *transfer, CURLcode code,
@@ -226,12 +239,15 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 	const char *text = transfer->curl_message[0] ? transfer->curl_message :
 		curl_easy_strerror(code);
 
+	if (kind == VELT_ERROR_UNAVAILABLE && is_refused_certificate(transfer))
+		kind = VELT_ERROR_CERTIFICATE;
 	/* what breaks off before a request was sent, did so in connecting */
 	if (kind == VELT_ERROR_UNAVAILABLE &&
 		transfer->phase == VELT_PHASE_CONNECT)
 		kind = VELT_ERROR_CONNECT;
 	velt_error_clean_text(message, sizeof(message), text, strlen(text),
 						  &transfer->config->credentials);
+	message[0] = (char) toupper((unsigned char) message[0]);
 	velt_error_set(error, kind, "%s.", message);
 	error->transient = kind == VELT_ERROR_UNAVAILABLE ||
 		kind == VELT_ERROR_CONNECT;

@@ -9,6 +9,7 @@
  */
 #include "client/transport.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -52,6 +53,7 @@ struct VeltTransport
 	/* the clock of deadlines, which stands still while nobody drives */
 	int64_t		undriven_ms;	/* how far it is behind */
 	int64_t		left_ms;		/* since when it stands still; 0: it runs */
+	int64_t		entered_ms;		/* since when it runs */
 
 	/* on the clock of velt_event_loop_now: the server's time never stops */
 	int64_t		paused_until_ms;	/* it wants to be left alone */
@@ -223,15 +225,31 @@ next_due(const VeltTransport *transport)
 	return due;
 }
 
+/*
+ * A wait was announced, and now another one is.  If something has happened
+ * already, long after the first one began, nobody was there to see it.
+ */
+static bool
+nobody_waited(const VeltTransport *transport, int64_t now)
+{
+	struct pollfd fd = {velt_event_loop_fd(transport->loop), POLLIN, 0};
+
+	return now - transport->entered_ms >= LONG_GAP_MS && poll(&fd, 1, 0) > 0;
+}
+
 void
 velt_transport_enter(VeltTransport *transport)
 {
+	int64_t		now = velt_event_loop_now();
 	int64_t		gap;
 	VeltTransfer *transfer;
 
+	if (transport->left_ms == 0 && nobody_waited(transport, now))
+		transport->left_ms = transport->entered_ms;
+	transport->entered_ms = now;
 	if (transport->left_ms == 0)
 		return;
-	gap = velt_event_loop_now() - transport->left_ms;
+	gap = now - transport->left_ms;
 	transport->undriven_ms += gap;
 	transport->left_ms = 0;
 	if (gap < LONG_GAP_MS)

@@ -11,8 +11,14 @@
 #include "postgres.h"
 
 #include "commands/explain.h"
+#include "foreign/fdwapi.h"
 #include "nodes/execnodes.h"
 #include "nodes/parsenodes.h"
+
+/* analyze.c */
+extern bool veltAnalyzeForeignTable(Relation relation,
+									AcquireSampleRowsFunc *func,
+									BlockNumber *total_pages);
 
 /* explain.c */
 extern void veltExplainForeignScan(ForeignScanState *node,

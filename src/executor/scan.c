@@ -354,8 +354,14 @@ static bool
 replay_row(VeltScan *scan, TupleTableSlot *slot)
 {
 	TupleTableSlot *kept = scan->store_slot;
+	MemoryContext old;
+	bool		found;
 
-	if (!tuplestore_gettupleslot(scan->store, true, false, kept))
+	/* a row that was spilled is read into memory that the slot will free */
+	old = MemoryContextSwitchTo(kept->tts_mcxt);
+	found = tuplestore_gettupleslot(scan->store, true, false, kept);
+	MemoryContextSwitchTo(old);
+	if (!found)
 		return false;
 	slot_getallattrs(kept);
 	memcpy(slot->tts_values, kept->tts_values,

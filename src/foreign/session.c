@@ -384,13 +384,17 @@ refresh_session(SessionEntry *entry, const UserMapping *mapping, uint64 before)
 VeltSession *
 velt_session_acquire(Oid userid, Oid serverid)
 {
-	uint64		before = invalidations;
-	UserMapping *mapping = GetUserMapping(userid, serverid);
+	uint64		before;
+	UserMapping *mapping;
 	SessionEntry *entry;
 	bool		found;
 
 	if (sessions == NULL)
 		create_cache();
+	/* in the middle of a transaction nothing else might look for them */
+	AcceptInvalidationMessages();
+	before = invalidations;
+	mapping = GetUserMapping(userid, serverid);
 	entry = hash_search(sessions, &mapping->umid, HASH_ENTER, &found);
 	if (!found)
 	{

@@ -59,7 +59,10 @@ rows_of_keys(RelOptInfo *rel, const VeltResource *resource, double keys)
 	return Min(rows, rel->tuples);
 }
 
-/* The share of rows that meet all clauses but those the quals stand for. */
+/*
+ * The share of rows that meet all clauses but those the quals stand for.  All
+ * rows are of one workspace, whose id statistics do not have.
+ */
 static Selectivity
 other_selectivity(PlannerInfo *root, RelOptInfo *rel, const VeltTable *table,
 				  List *clauses)
@@ -70,9 +73,8 @@ other_selectivity(PlannerInfo *root, RelOptInfo *rel, const VeltTable *table,
 	foreach(lc, clauses)
 	{
 		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
-		VeltQual   *qual = velt_qual_match(rel, table, info->clause);
 
-		if (qual == NULL || qual->target != VELT_FILTER_KEY)
+		if (velt_qual_match(rel, table, info->clause) == NULL)
 			others = lappend(others, info);
 	}
 	return clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
@@ -96,11 +98,11 @@ veltGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 
 	/* keys are unique, whatever a lack of statistics would make of them */
 	keys = velt_qual_estimate_keys(root, info->quals);
-	if (keys >= 0)
-		rel->rows = clamp_row_est(rows_of_keys(rel, info->settings.resource,
-											   keys) *
-								  other_selectivity(root, rel, info->table,
-													rel->baserestrictinfo));
+	rel->rows = clamp_row_est((keys < 0 ? rel->tuples :
+							   rows_of_keys(rel, info->settings.resource,
+											keys)) *
+							  other_selectivity(root, rel, info->table,
+												rel->baserestrictinfo));
 }
 
 /* How many requests answer the query, "keys" < 0 standing for all. */
