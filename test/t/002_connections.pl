@@ -1,0 +1,376 @@
+
+# Connections, TLS sessions and handles are used again and again; what is open
+# or in flight at a time stays within its bounds, and so does memory.
+
+use strict;
+use warnings;
+
+use JSON::PP;
+use List::Util qw(sum0);
+use MIME::Base64 qw(encode_base64);
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use VeltTest;
+
+# Where distributions have nginx, and users do not look.
+$ENV{PATH} .= ':/usr/sbin';
+
+my $node = start_node();
+my $admin = VeltClient->new($node);
+
+# ----------
+# One connection, scan after scan
+# ----------
+
+my $api = VeltSimulator->new(
+	config => { workspaces => { $workspace => { keys => 250 } } });
+add_server($admin, 'velt', options => { api_url => $api->url });
+{
+	my $session = VeltClient->new($node);
+
+	for my $scan (1 .. 10)
+	{
+		is($session->value('SELECT count(*) FROM velt.api_keys'),
+			250, "scan $scan has all rows");
+	}
+	is($api->stats('requests.apikeys/get'), 30, '10 scans of 3 pages');
+	is($api->stats('connections'), 1, 'over one connection');
+	is($api->stats('requests.total'), 30, 'and nothing else was asked');
+
+	$session->query('SELECT * FROM velt.workspaces');
+	$session->query('SELECT * FROM velt.api_keys LIMIT 1');
+	$session->query('BEGIN');
+	$session->query('SELECT * FROM velt.api_keys LIMIT 1');
+	$session->query('ROLLBACK');
+	is($api->stats('connections'),
+		1, 'so do scans of other tables, cut short, in transactions');
+
+	my $other = VeltClient->new($node);
+	$other->query('SELECT * FROM velt.workspaces');
+	is($api->stats('connections'), 2, 'another backend has its own');
+	$_->close for $session, $other;
+	poll_until('the connections have ended with their backends',
+		sub { !$api->stats('open_connections') });
+}
+
+# ----------
+# Fan-out
+# ----------
+
+add_server(
+	$admin, 'narrow',
+	options => { api_url => $api->url, max_concurrency => 3 });
+{
+	my $session = VeltClient->new($node);
+	my $fifty = q{SELECT array_agg(format('velt_api_key_%s',
+		lpad(n::text, 6, '0'))) FROM generate_series(1, 50) n};
+	my $keys = $session->value($fifty);
+
+	$api->config({ latency_ms => 20 });
+	for my $scan (1 .. 3)
+	{
+		$api->reset;
+		is( $session->value(
+				"SELECT count(DISTINCT api_key) FROM velt.auth_tokens
+				  WHERE api_key = ANY ("
+				  . literal($keys) . ')'),
+			50,
+			"fan-out $scan has the tokens of 50 keys");
+		is($api->stats('requests.total'), 50, 'with a request a key');
+		is($api->stats('max_in_flight'), 8, 'of which 8 are in flight');
+		cmp_ok(
+			$api->stats('connections'), '<=',
+			$scan == 1 ? 8 : 0,
+			$scan == 1 ?
+			  'over no more than 8 connections' : 'over the same connections');
+	}
+
+	# the bound is on the session, not on each of its scans
+	$api->reset;
+	is( $session->value(
+			"SELECT count(*) FROM (SELECT api_key FROM narrow.auth_tokens
+			  WHERE api_key = ANY (" . literal($keys) . ")
+			 UNION ALL SELECT api_key FROM narrow.auth_tokens
+			  WHERE api_key = ANY (" . literal($keys) . ")
+			 UNION ALL SELECT id FROM narrow.api_keys) AS u"),
+		450,
+		'several scans of a session');
+	is($api->stats('max_in_flight'),
+		3, 'together have max_concurrency in flight');
+
+	$api->reset;
+	$session->query('BEGIN');
+	for my $name (qw(a b c))
+	{
+		$session->query("DECLARE $name CURSOR FOR TABLE narrow.auth_tokens");
+		$session->query("FETCH 1 FROM $name");
+	}
+	for my $name (qw(c a b c))
+	{
+		$session->query("FETCH 20 FROM $name");
+	}
+	$session->query('COMMIT');
+	is($api->stats('max_in_flight'), 3, 'and so do its cursors');
+	cmp_ok($api->stats('connections'), '<=', 3, 'over as many connections');
+	wait_until_idle($api);
+	$api->config({ latency_ms => 0 });
+	$session->close;
+}
+
+# ----------
+# Connections that end
+# ----------
+
+# A right answer, after which the server hangs up: with no word of it.
+sub last_answer
+{
+	my $body = encode_json(
+		{
+			result => {
+				status => 'success',
+				message => '',
+				data => [ { id => 'last', apiKeyName => '', type => '' } ]
+			}
+		});
+
+	return encode_base64(
+		"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\n"
+		  . 'content-length: '
+		  . length($body)
+		  . "\r\n\r\n$body",
+		'');
+}
+
+{
+	my $session = VeltClient->new($node);
+
+	poll_until('no connection is open',
+		sub { !$api->stats('open_connections') });
+	$api->reset;
+	$api->faults([ { nth => 1, do => { raw_base64 => last_answer() } } ]);
+	is($session->value('SELECT id FROM velt.api_keys'),
+		'last', 'an answer, and the server closes the idle connection');
+	poll_until('the server has closed it',
+		sub { !$api->stats('open_connections') });
+	is($session->value('SELECT count(*) FROM velt.api_keys'),
+		250, 'the next query does not fail for it');
+	is($api->stats('connections'), 2, 'but has a new connection');
+
+	# closed while the request was on its way: nothing was answered yet, so
+	# that it is sent again, if anything may be
+	add_server($admin, 'patient',
+		options => { api_url => $api->url, retry_timeout => '30s' });
+	$session->query('SELECT * FROM patient.workspaces');
+	$api->reset;
+	$api->faults([ { nth => 1, do => { close => 'before_headers' } } ]);
+	is($session->value('SELECT count(*) FROM patient.api_keys'),
+		250, 'a connection that closes when it is used again fails no query');
+	is($api->stats('faults'), 1, 'and it did close');
+	$api->faults([]);
+
+	$api->config({ modes => { http10_close => JSON::PP::true } });
+	$session->query('SELECT * FROM velt.api_keys');
+	$api->reset;
+	is($session->value('SELECT count(*) FROM velt.api_keys'),
+		250, 'a server with one answer a connection');
+	is($api->stats('connections'), 3, 'has a connection a page');
+	$api->config({ modes => { http10_close => undef } });
+	$session->close;
+	poll_until('no connection is open',
+		sub { !$api->stats('open_connections') });
+}
+
+add_server(
+	$admin, 'unkept',
+	options => { api_url => $api->url, keep_connections => 'false' });
+{
+	my $session = VeltClient->new($node);
+
+	$api->reset;
+	$session->query('BEGIN');
+	$session->query('SELECT * FROM unkept.workspaces') for 1 .. 3;
+	is($api->stats('connections'),
+		1, 'keep_connections false: one connection for a transaction');
+	is($api->stats('open_connections'), 1, 'which is kept in it');
+	$session->query('COMMIT');
+	poll_until('it is closed with the transaction',
+		sub { !$api->stats('open_connections') });
+
+	$session->query('SELECT * FROM unkept.workspaces') for 1 .. 3;
+	is($api->stats('connections'), 4, 'and one for each transaction');
+	poll_until('they are all closed',
+		sub { !$api->stats('open_connections') });
+
+	$session->query('BEGIN');
+	$session->query('SELECT * FROM unkept.workspaces');
+	$session->error('SELECT 1/0');
+	$session->query('ROLLBACK');
+	poll_until('a rollback closes it too',
+		sub { !$api->stats('open_connections') });
+
+	$session->query('SELECT * FROM velt.workspaces');
+	is($api->stats('open_connections'), 1, 'kept otherwise, by default');
+	$session->close;
+}
+
+# ----------
+# What is sent
+# ----------
+
+{
+	my $session = VeltClient->new($node);
+
+	$api->reset;
+	$session->query('SELECT * FROM velt.api_keys');
+	my $plain = $api->stats('body_bytes');
+	like($api->stats('last_headers.accept-encoding'),
+		qr/\bgzip\b/, 'compression is accepted');
+	is($api->stats('last_headers.content-type'),
+		'application/json', 'the body is said to be JSON');
+	is($api->stats('last_method'), 'POST', 'and posted');
+	unlike(join(' ', keys %{ $api->stats('last_headers') }),
+		qr/\bexpect\b/, 'without asking for leave');
+
+	$api->config({ modes => { compress => JSON::PP::true } });
+	$api->reset;
+	is($session->value('SELECT count(*) FROM velt.api_keys'),
+		250, 'compressed answers');
+	cmp_ok($api->stats('body_bytes'), '<', $plain / 5, 'are smaller');
+	$api->config({ modes => { compress => undef } });
+	$session->close;
+}
+
+# ----------
+# TLS and HTTP/2
+# ----------
+
+my $directory = tempdir();
+my $front = VeltSimulator->new(
+	nginx => $directory,
+	config => { latency_ms => 20 });
+add_server(
+	$admin, 'http2',
+	options => {
+		api_url => $front->ready->{tls_url},
+		sslrootcert => $front->ready->{ca},
+		max_concurrency => 20
+	});
+{
+	my $session = VeltClient->new($node);
+
+	is($session->value('SELECT count(*) FROM http2.auth_tokens'),
+		50, 'a fan-out over HTTP/2');
+	is($front->stats('requests.authtokens/get'), 25, 'has a request a key');
+	is(join(' ', keys %{ $front->stats('http_versions') }),
+		'HTTP/2.0', 'nothing but HTTP/2 is spoken');
+	is($front->stats('front_connections'), 1, 'over one connection');
+	cmp_ok($front->stats('max_in_flight'),
+		'>', 8, 'and many requests at a time');
+	cmp_ok($front->stats('max_in_flight'), '<=', 20, 'but not too many');
+
+	$session->query('SELECT * FROM http2.auth_tokens') for 1 .. 3;
+	is($front->stats('front_connections'), 1, 'scan after scan');
+	$session->close;
+}
+$front->stop;
+
+# openssl tells whether a TLS session was taken up again.  The two requests of
+# the fan-out are of two handles, of which one has had no connection yet: the
+# session has to be the transport's.  With ALPN both connect at once; without,
+# libcurl waits for the first answer, and thus for a connection that ends.
+VeltSimulator::certs("$directory/certs");
+{
+	my ($url, $openssl) = serve_openssl("$directory/certs", '-alpn', 'http/1.1');
+	my $session = VeltClient->new($node);
+
+	# answers a connection's one request, whose pattern finds its key
+	my $answer = sub {
+		my ($pattern, $data) = @_;
+
+		$openssl->shows($pattern);
+		my ($key) = $openssl->shown =~ $pattern;
+		my $body = encode_json(
+			{ result => { status => 'success', data => $data->($key) } });
+		$openssl->say(
+			join "\r\n", 'HTTP/1.1 200 OK',
+			'content-type: application/json', 'connection: close',
+			'content-length: ' . length $body, '', "$body\n");
+		# it knows that the client has gone
+		$openssl->shows(qr/DONE$/m);
+		my $reused = $openssl->shown =~ /^Reused session-id/m ? 1 : 0;
+		# what it shows of the next connection may be there already
+		$openssl->shown =~ s/.*?DONE$//ms;
+		return $reused;
+	};
+
+	add_server(
+		$admin,
+		'resumed',
+		options => {
+			api_url => $url,
+			sslrootcert => "$directory/certs/ca.crt"
+		});
+	$openssl->shown = '';
+	$session->send('SELECT id FROM resumed.workspaces');
+	is($answer->(qr/(\{"data":)/, sub { return { id => 'resumed' } }),
+		0, 'the first connection begins a TLS session');
+	is($session->result->{rows}->[0]->[0], 'resumed', 'openssl answers');
+
+	my $unconnected = descriptors($session->pid);
+	$session->send("SELECT api_key FROM resumed.auth_tokens
+		WHERE api_key IN ('a', 'b') ORDER BY 1");
+	poll_until('both are connected',
+		sub { descriptors($session->pid) >= $unconnected + 2 });
+	# Whether the second one does too depends on what the first one had got
+	# of new sessions when it began.
+	my $reused = sum0 map {
+		$answer->(
+			qr/"apiKey":"([ab])"/,
+			sub {
+				return {
+					apiKey => $_[0],
+					authTokens => [ { token => '', name => '', domains => [] } ]
+				};
+			})
+	} 1, 2;
+	cmp_ok($reused, '>=', 1, 'connections of a fan-out take it up');
+	is_deeply($session->result->{rows}, [ ['a'], ['b'] ], 'openssl answers');
+	$session->close;
+	$openssl->stop;
+}
+
+# ----------
+# Memory
+# ----------
+
+{
+	my $session = VeltClient->new($node);
+	my %peak;
+
+	$admin->query("ALTER USER MAPPING FOR CURRENT_USER SERVER velt
+		OPTIONS (SET workspace_id 'large')");
+	for my $keys (1000, 100000)
+	{
+		$api->config(
+			{
+				workspaces => { large => { token => $token, keys => $keys } }
+			});
+		# without a sort, whose memory would be the server's
+		my ($row) = $session->query(
+			'SELECT count(id), count(api_key_name), max(id)'
+			  . ' FROM velt.api_keys');
+		is_deeply($row, [ $keys, $keys, sprintf 'velt_api_key_%06d', $keys ],
+			"$keys rows");
+		$peak{$keys} = memory_kb($session->pid, 'VmRSS');
+	}
+	my $growth = $peak{100000} - $peak{1000};
+	note "resident memory grew by $growth kB";
+	cmp_ok($growth, '<', 2048, 'a hundred times the rows take no more memory');
+	$session->close;
+}
+
+$admin->close;
+done_testing();
