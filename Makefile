@@ -54,7 +54,7 @@ OBJS = \
 	src/optimizer/relation.o \
 	$(CLIENT_OBJS)
 
-REGRESS = options import scan modes types errors explain pushdown
+REGRESS = options import scan modes types errors explain pushdown edges
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 

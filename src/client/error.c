@@ -253,6 +253,24 @@ utf8_length(const unsigned char *text, const unsigned char *end)
 }
 
 /*
+ * C0, DEL and (in two bytes) C1 controls could steer a terminal; the marks of
+ * direction (U+200E, U+200F, U+202A to U+202E, U+2066 to U+2069) could show a
+ * message in another order than it is.
+ */
+static bool
+steers_display(const unsigned char *text, size_t length)
+{
+	if (length == 1)
+		return iscntrl(*text);
+	if (length == 2)
+		return text[0] == 0xC2 && text[1] < 0xA0;
+	return length == 3 && text[0] == 0xE2 &&
+		((text[1] == 0x80 && (text[2] == 0x8E || text[2] == 0x8F ||
+							  (text[2] >= 0xAA && text[2] <= 0xAE))) ||
+		 (text[1] == 0x81 && text[2] >= 0xA6 && text[2] <= 0xA9));
+}
+
+/*
  * One character of remote text as it may be shown, in piece; returns how many
  * bytes of text it stands for.
  */
@@ -263,10 +281,7 @@ clean_character(const char *text, const char *end, char piece[8],
 	size_t		length = utf8_length((const unsigned char *) text,
 									 (const unsigned char *) end);
 
-	/* C0, DEL and (in two bytes) C1 controls could steer a terminal */
-	if (length == 0 || (length == 1 && iscntrl((unsigned char) *text)) ||
-		(length == 2 && (unsigned char) text[0] == 0xC2 &&
-		 (unsigned char) text[1] < 0xA0))
+	if (length == 0 || steers_display((const unsigned char *) text, length))
 	{
 		*piece_length = snprintf(piece, 8, "\\x%02x", (unsigned char) *text);
 		return 1;

@@ -324,6 +324,8 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	if (!known)
 		meaning = velt_error_http_status(http_status);
 	clean_member(page, page->envelope[ERROR_STATUS], status, sizeof(status));
+	if (status[0] == '\0')
+		strcpy(status, "an error without a name");
 	clean_member(page, page->envelope[ERROR_MESSAGE], message,
 				 sizeof(message));
 	if (message[0] != '\0')

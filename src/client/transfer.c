@@ -238,6 +238,7 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 	char		message[CURL_ERROR_SIZE];
 	const char *text = transfer->curl_message[0] ? transfer->curl_message :
 		curl_easy_strerror(code);
+	size_t		length;
 
 	if (kind == VELT_ERROR_UNAVAILABLE && is_refused_certificate(transfer))
 		kind = VELT_ERROR_CERTIFICATE;
@@ -248,6 +249,9 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 	velt_error_clean_text(message, sizeof(message), text, strlen(text),
 						  &transfer->config->credentials);
 	message[0] = (char) toupper((unsigned char) message[0]);
+	length = strlen(message);
+	if (length > 0 && message[length - 1] == '.')
+		message[length - 1] = '\0';
 	velt_error_set(error, kind, "%s.", message);
 	error->transient = kind == VELT_ERROR_UNAVAILABLE ||
 		kind == VELT_ERROR_CONNECT;

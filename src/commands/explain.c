@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "commands/commands.h"
+#include "common/int.h"
 #include "executor/scan.h"
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
@@ -71,9 +72,11 @@ page_size(ForeignScanState *node, const VeltScanPlan *plan, int page_size)
 	{
 		Const	   *value = list_nth(values, i);
 
-		if (!IsA(value, Const) || value->constisnull)
+		if (!IsA(value, Const) || value->constisnull ||
+			DatumGetInt64(value->constvalue) < 0 ||
+			pg_add_s64_overflow(wanted, DatumGetInt64(value->constvalue),
+								&wanted))
 			return page_size;
-		wanted += DatumGetInt64(value->constvalue);
 	}
 	return plan->has_limit && wanted > 0 && wanted < page_size ?
 		(int) wanted : page_size;

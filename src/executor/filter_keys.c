@@ -26,7 +26,13 @@ compare_keys(const void *a, const void *b)
 	return left->length < right->length ? -1 : left->length > right->length;
 }
 
-/* Adds a text; no API key has an empty id, and the API refuses to be asked. */
+/*
+ * No API key has an empty id or one longer than a header can be, and the API
+ * refuses to be asked for them.
+ */
+#define MAX_KEY_BYTES		8192
+
+/* Adds a text. */
 static void
 add_key(VeltKeys *keys, Datum value)
 {
@@ -35,7 +41,7 @@ add_key(VeltKeys *keys, Datum value)
 	size_t		length = VARSIZE_ANY_EXHDR(key);
 	char	   *converted;
 
-	if (length == 0)
+	if (length == 0 || length > MAX_KEY_BYTES)
 		return;
 	converted = pg_server_to_any(bytes, (int) length, PG_UTF8);
 	keys->items[keys->nitems].bytes = converted;

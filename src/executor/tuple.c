@@ -386,6 +386,34 @@ hide_error(MemoryContext context)
 			 errdetail("The value is not shown, as it may be secret.")));
 }
 
+/* Remote text in a message, as all of it: cut, and without what steers. */
+static char *
+clean_message(const char *message, const VeltCredentials *credentials)
+{
+	char	   *clean = palloc(VELT_REMOTE_TEXT_BYTES + 1);
+
+	if (message == NULL)
+		return NULL;
+	velt_error_clean_text(clean, VELT_REMOTE_TEXT_BYTES + 1, message,
+						  strlen(message), credentials);
+	return clean;
+}
+
+/* Rethrows the error at hand, which quotes a value of any length. */
+static void
+clean_error(MemoryContext context, const VeltCredentials *credentials)
+{
+	ErrorData  *edata;
+
+	MemoryContextSwitchTo(context);
+	edata = CopyErrorData();
+	FlushErrorState();
+	edata->message = clean_message(edata->message, credentials);
+	edata->detail = clean_message(edata->detail, credentials);
+	edata->hint = clean_message(edata->hint, credentials);
+	ReThrowError(edata);
+}
+
 void
 velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
 				bool *isnull)
@@ -399,9 +427,11 @@ velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
 	}
 	PG_CATCH();
 	{
-		if (reader->current && must_hide(reader, page))
+		if (reader->current == NULL)
+			PG_RE_THROW();
+		if (must_hide(reader, page))
 			hide_error(context);
-		PG_RE_THROW();
+		clean_error(context, reader->credentials);
 	}
 	PG_END_TRY();
 }

@@ -27,8 +27,8 @@
 /* Longest workspace id and token: what servers take as one header line. */
 #define MAX_CREDENTIAL_BYTES	8192
 
-/* A name this close to an option's is a slip of the keyboard. */
-#define MAX_TYPO_DISTANCE		4
+/* One slip of the keyboard, and another for so many letters. */
+#define LETTERS_PER_SLIP		4
 
 typedef struct Option Option;
 
@@ -149,7 +149,8 @@ parse_api_url(const Option *option, const char *value, void *field)
 	bool		plain;
 
 	if (!velt_url_check(value, VELT_URL_API, &plain, &error))
-		refuse(option, shown_url(value), error.detail, NULL);
+		refuse(option, shown_url(value), error.detail,
+			   "Write for example \"https://api.velt.dev\".");
 	*(char **) field = pstrdup(value);
 }
 
@@ -160,7 +161,8 @@ parse_proxy_url(const Option *option, const char *value, void *field)
 	bool		plain;
 
 	if (!velt_url_check(value, VELT_URL_PROXY, &plain, &error))
-		refuse(option, NULL, error.detail, NULL);
+		refuse(option, NULL, error.detail,
+			   "Write for example \"http://proxy.example:3128\".");
 	*(char **) field = pstrdup(value);
 }
 
@@ -389,7 +391,7 @@ static const char *
 similar_option(const char *name, Oid catalog)
 {
 	const char *closest = NULL;
-	int			distance = MAX_TYPO_DISTANCE + 1;
+	int			distance = 2 + (int) strlen(name) / LETTERS_PER_SLIP;
 
 	for (const Option *option = options_table; option->name; option++)
 	{
@@ -400,8 +402,7 @@ similar_option(const char *name, Oid catalog)
 		d = varstr_levenshtein_less_equal(name, strlen(name), option->name,
 										  strlen(option->name), 1, 1, 1,
 										  distance, true);
-		/* as many slips as letters is another word */
-		if (d < distance && d < (int) strlen(name))
+		if (d < distance)
 		{
 			distance = d;
 			closest = option->name;

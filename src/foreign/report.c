@@ -20,11 +20,11 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 	[VELT_ERROR_NONE] = {ERRCODE_INTERNAL_ERROR, NULL},
 	[VELT_ERROR_UNAUTHENTICATED] = {
 		ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION,
-		"Check the options workspace_id and auth_token of the user mapping."
+		"Check the user mapping: its workspace_id and its token."
 	},
 	[VELT_ERROR_PERMISSION_DENIED] = {
 		ERRCODE_INSUFFICIENT_PRIVILEGE,
-		"Check the options workspace_id and auth_token of the user mapping; it needs the workspace's auth token, not that of an API key."
+		"Check the user mapping: its workspace_id and its token, which is the workspace's, not that of an API key."
 	},
 	[VELT_ERROR_NOT_FOUND] = {
 		ERRCODE_UNDEFINED_OBJECT,
@@ -33,7 +33,7 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 	[VELT_ERROR_INVALID_REQUEST] = {ERRCODE_INVALID_PARAMETER_VALUE, NULL},
 	[VELT_ERROR_EXHAUSTED] = {
 		ERRCODE_INSUFFICIENT_RESOURCES,
-		"Try again later, or set the server's max_requests_per_minute."
+		"Try again later; max_requests_per_minute of the server keeps below a rate limit."
 	},
 	[VELT_ERROR_CONNECT] = {
 		ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,

@@ -372,6 +372,9 @@ refresh_session(SessionEntry *entry, const UserMapping *mapping, uint64 before)
 		detach_session(entry);
 		entry->session = create_session(&settings, server, mapping, token);
 	}
+	else if (strcmp(session->server_name, server->servername) != 0)
+		session->server_name = MemoryContextStrdup(session->context,
+												   server->servername);
 	entry->server_hash = GetSysCacheHashValue1(FOREIGNSERVEROID,
 											   ObjectIdGetDatum(server->serverid));
 	entry->mapping_hash = GetSysCacheHashValue1(USERMAPPINGOID,
@@ -418,8 +421,12 @@ describe_session(const SessionEntry *entry)
 {
 	VeltSession *session = entry->session;
 	VeltSessionInfo *info = palloc(sizeof(VeltSessionInfo));
+	/* it may have been renamed, or dropped */
+	ForeignServer *server = GetForeignServerExtended(session->serverid,
+													 FSV_MISSING_OK);
 
-	info->server_name = pstrdup(session->server_name);
+	info->server_name = server ? server->servername :
+		pstrdup(session->server_name);
 	info->user_name = OidIsValid(session->mapped_user) ?
 		GetUserNameFromId(session->mapped_user, true) : pstrdup("public");
 	info->workspace_id =

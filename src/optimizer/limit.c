@@ -34,6 +34,10 @@ limit_counts_rows(PlannerInfo *root, RelOptInfo *input_rel)
 		parse->hasWindowFuncs || parse->distinctClause ||
 		parse->sortClause || parse->setOperations)
 		return false;
+	/* whoever counts its calls would see the hint */
+	if (contain_volatile_functions(parse->limitCount) ||
+		contain_volatile_functions(parse->limitOffset))
+		return false;
 	if (input_rel->reloptkind != RELOPT_BASEREL || input_rel->joininfo)
 		return false;
 	info = input_rel->fdw_private;

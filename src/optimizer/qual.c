@@ -28,6 +28,14 @@ typedef struct Subject
  * ----------
  */
 
+/* Whether the column's text is the API's: varchar(n) cuts trailing blanks. */
+static bool
+keeps_bytes(const Var *var)
+{
+	return var->vartype == TEXTOID ||
+		(var->vartype == VARCHAROID && var->vartypmod < 0);
+}
+
 /* Whether the expression is a column that can be restricted, as text. */
 static bool
 is_target(Expr *expr, const Subject *subject, VeltFilterTarget *target)
@@ -43,7 +51,7 @@ is_target(Expr *expr, const Subject *subject, VeltFilterTarget *target)
 	var = (Var *) expr;
 	if (var->varno != (int) subject->rel->relid || var->varlevelsup != 0 ||
 		var->varattno <= 0 || var->varattno > subject->table->ncolumns ||
-		(var->vartype != TEXTOID && var->vartype != VARCHAROID))
+		!keeps_bytes(var))
 		return false;
 	column = &subject->table->columns[var->varattno - 1];
 	*target = column->is_filter ? VELT_FILTER_KEY : VELT_FILTER_WORKSPACE;
