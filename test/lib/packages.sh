@@ -58,6 +58,8 @@ need_tests() {
     need "postgresql-client-$default_postgres" \
         'pg_regress and the modules PostgreSQL::Test' has_test_programs
     need openssl 'to make certificates' command -v openssl
+    need ca-certificates "the system's authorities, which TLS asks for" \
+        test -s /etc/ssl/certs/ca-certificates.crt
     need nginx 'for TLS and HTTP/2 in front of the simulator' \
         command -v nginx
 }

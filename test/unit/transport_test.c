@@ -518,11 +518,13 @@ test_no_tls(void)
 	net_open(&net);
 	net.config = loop_config(server_url(net.server, "https"));
 	(void) net_submit(&net, 0, "{}");
-	while (server_unread(net.server) == 0)
+	/* a handshake that never begins, as for want of authorities, ends it */
+	for (int i = 0; i < 1000 && server_unread(net.server) == 0; i++)
 		(void) loop_turn(net.transport, net.server, SETTLED_MS, &net.error);
 	is_int(velt_transport_phase(net.transport), VELT_PHASE_CONNECT,
 		   "a TLS handshake is part of connecting");
-	velt_transfer_cancel(net.owners[0].transfer);
+	if (velt_transport_phase(net.transport) == VELT_PHASE_CONNECT)
+		velt_transfer_cancel(net.owners[0].transfer);
 	net_close(&net);
 }
 
