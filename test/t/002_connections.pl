@@ -279,8 +279,7 @@ $front->stop;
 
 # openssl tells whether a TLS session was taken up again.  The two requests of
 # the fan-out are of two handles, of which one has had no connection yet: the
-# session has to be the transport's.  With ALPN both connect at once; without,
-# libcurl waits for the first answer, and thus for a connection that ends.
+# session has to be the transport's.
 VeltSimulator::certs("$directory/certs");
 {
 	my ($url, $openssl) = serve_openssl("$directory/certs", '-alpn', 'http/1.1');
