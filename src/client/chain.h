@@ -24,6 +24,7 @@ typedef struct VeltChain
 	const VeltString *keys;		/* the filter; NULL: none */
 	size_t		nkeys;
 	int			page_size;
+	void	   *tag;			/* whose question it is, for the caller */
 	bool		more;			/* there is a page to ask for */
 	int64_t		npages;			/* pages that have come */
 	int			nempty;			/* of these, the latest without a row */

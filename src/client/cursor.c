@@ -26,6 +26,8 @@ typedef struct Fetch
 	VeltTransfer *transfer;		/* NULL once it has ended */
 	int64_t		number;			/* in the order of their start */
 	int			attempts;
+	void	   *tag;			/* of its chain */
+	bool		rowless;		/* there is nothing in the page */
 } Fetch;
 
 typedef TAILQ_HEAD(FetchList, Fetch) FetchList;
@@ -98,7 +100,6 @@ open_nested(VeltCursor *cursor, const VeltResource *resource,
 			const char *const *pointers, int npointers, VeltError *error)
 {
 	VeltCursorSpec spec = cursor->spec;
-	VeltCursor *nested;
 
 	spec.resource = resource;
 	spec.pointers = pointers;
@@ -106,10 +107,9 @@ open_nested(VeltCursor *cursor, const VeltResource *resource,
 	spec.filtered = false;
 	spec.nkeys = 0;
 	spec.limit = -1;
-	nested = velt_cursor_open(cursor->transport, &spec, error);
-	if (nested != NULL)
-		nested->root = cursor->root;
-	return nested;
+	spec.within = cursor;
+	spec.every_key = false;
+	return velt_cursor_open(cursor->transport, &spec, error);
 }
 
 static bool
@@ -128,12 +128,13 @@ open_feeder(VeltCursor *cursor, VeltError *error)
 
 static bool
 add_waiting(VeltCursor *cursor, const VeltString *keys, size_t nkeys,
-			int page_size, bool first, VeltError *error)
+			int page_size, void *tag, bool first, VeltError *error)
 {
 	VeltChain  *chain = velt_chain_create(keys, nkeys, page_size, error);
 
 	if (chain == NULL)
 		return false;
+	chain->tag = tag;
 	if (first)
 		TAILQ_INSERT_HEAD(&cursor->waiting, chain, link);
 	else
@@ -159,7 +160,7 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 	if (spec->resource->paged && spec->limit > 0 &&
 		spec->limit < spec->page_size)
 		cursor->spec.page_size = (int) spec->limit;
-	cursor->root = cursor;
+	cursor->root = spec->within ? spec->within->root : cursor;
 	TAILQ_INIT(&cursor->waiting);
 	TAILQ_INIT(&cursor->in_flight);
 	TAILQ_INIT(&cursor->ready);
@@ -170,8 +171,8 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 										spec->max_response_bytes, error);
 	if (cursor->layout != NULL &&
 		copy_keys(cursor, error) && open_feeder(cursor, error) &&
-		(!all || add_waiting(cursor, NULL, 0, cursor->spec.page_size, false,
-							 error)))
+		(!all || add_waiting(cursor, NULL, 0, cursor->spec.page_size, NULL,
+							 false, error)))
 		return cursor;
 	velt_cursor_close(cursor);
 	return NULL;
@@ -305,7 +306,22 @@ check_page(void *owner, int http_status, VeltError *error)
 	return velt_page_finish(((Fetch *) owner)->page, http_status, error);
 }
 
-/* A page has come: it goes up, unless it has nothing to give. */
+/* The fetch is to go up, unless it has nothing to tell. */
+static void
+fetch_ready(Fetch *fetch)
+{
+	VeltCursor *cursor = fetch->cursor;
+
+	if (fetch->rowless && !cursor->spec.every_key)
+	{
+		retire(fetch);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&cursor->ready, fetch, link);
+	cursor->nopen++;
+}
+
+/* A page has come. */
 static void
 fetch_succeeded(Fetch *fetch)
 {
@@ -319,15 +335,14 @@ fetch_succeeded(Fetch *fetch)
 		velt_page_name_request(fetch->page, &error);
 		fail(cursor, fetch->number, &error);
 	}
-	if (velt_page_is_empty(fetch->page))
+	fetch->rowless = velt_page_is_empty(fetch->page);
+	if (fetch->rowless && fetch->chain->more)
 	{
-		if (fetch->chain->more)
-			continue_chain(fetch);
+		continue_chain(fetch);
 		retire(fetch);
-		return;
 	}
-	TAILQ_INSERT_TAIL(&cursor->ready, fetch, link);
-	cursor->nopen++;
+	else
+		fetch_ready(fetch);
 }
 
 /*
@@ -338,15 +353,24 @@ static bool
 keys_not_found(Fetch *fetch, VeltError *error)
 {
 	VeltCursor *cursor = fetch->cursor;
-	const VeltChain *chain = fetch->chain;
+	VeltChain  *chain = fetch->chain;
 	size_t		half = chain->nkeys / 2;
 
 	cursor->not_found = true;
 	if (chain->nkeys == 1)
+	{
+		chain->more = false;
+		fetch->rowless = true;
+		fetch_ready(fetch);
 		return true;
-	return add_waiting(cursor, chain->keys + half, chain->nkeys - half,
-					   (int) (chain->nkeys - half), true, error) &&
-		add_waiting(cursor, chain->keys, half, (int) half, true, error);
+	}
+	if (!add_waiting(cursor, chain->keys + half, chain->nkeys - half,
+					 (int) (chain->nkeys - half), chain->tag, true, error) ||
+		!add_waiting(cursor, chain->keys, half, (int) half, chain->tag, true,
+					 error))
+		return false;
+	retire(fetch);
+	return true;
 }
 
 static void
@@ -355,10 +379,11 @@ fetch_failed(Fetch *fetch, const VeltError *error)
 	VeltCursor *cursor = fetch->cursor;
 	VeltError	splitting = *error;
 
-	if (error->kind != VELT_ERROR_NOT_FOUND || !error->enveloped ||
-		fetch->chain->nkeys == 0 || fetch->chain->npages > 0 ||
-		!keys_not_found(fetch, &splitting))
-		fail(cursor, fetch->number, &splitting);
+	if (error->kind == VELT_ERROR_NOT_FOUND && error->enveloped &&
+		fetch->chain->nkeys > 0 && fetch->chain->npages == 0 &&
+		keys_not_found(fetch, &splitting))
+		return;
+	fail(cursor, fetch->number, &splitting);
 	retire(fetch);
 }
 
@@ -451,6 +476,8 @@ start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
 		return false;
 	}
 	fetch->chain = chain;
+	fetch->tag = chain->tag;
+	fetch->rowless = false;
 	fetch->number = ++cursor->nstarted;
 	fetch->attempts = 0;
 	fetch->transfer = velt_transport_submit(cursor->transport,
@@ -485,7 +512,7 @@ take_keys(VeltCursor *cursor, VeltPage *page, VeltError *error)
 			return velt_error_set(error, VELT_ERROR_PROTOCOL,
 								  "The response is not of the documented shape: a row has no key.");
 		if (!velt_page_string(page, velt_page_value(page, 0), &key, error) ||
-			!add_waiting(cursor, &key, 1, 0, false, error))
+			!add_waiting(cursor, &key, 1, 0, NULL, false, error))
 			return false;
 	}
 }
@@ -530,7 +557,7 @@ next_slice(VeltCursor *cursor, VeltError *error)
 		return true;
 	/* a filtered request's page holds all it can answer with */
 	if (!add_waiting(cursor, cursor->keys + cursor->next_key, nkeys,
-					 (int) nkeys, false, error))
+					 (int) nkeys, NULL, false, error))
 		return false;
 	cursor->next_key += nkeys;
 	return true;
@@ -624,7 +651,7 @@ hand_up(VeltCursor *cursor)
 			continue_chain(fetch);
 	}
 	pump(cursor);
-	return fetch->page;
+	return fetch->rowless ? NULL : fetch->page;
 }
 
 /*
@@ -668,6 +695,34 @@ velt_cursor_next_page(VeltCursor *cursor, VeltPage **page, VeltError *error)
 	if (cursor->feeder != NULL)
 		return VELT_CURSOR_WAIT;
 	return finish(cursor, error);
+}
+
+bool
+velt_cursor_wants_key(const VeltCursor *cursor)
+{
+	return cursor->failed_number == 0 &&
+		cursor->nwaiting < cursor->spec.max_concurrency;
+}
+
+bool
+velt_cursor_add_key(VeltCursor *cursor, VeltString key, void *tag,
+					VeltError *error)
+{
+	return add_waiting(cursor, &key, 1, 1, tag, false, error);
+}
+
+void *
+velt_cursor_tag(const VeltCursor *cursor)
+{
+	return cursor->held ? cursor->held->tag : NULL;
+}
+
+bool
+velt_cursor_is_idle(const VeltCursor *cursor)
+{
+	return cursor->failed_number == 0 && cursor->nwaiting == 0 &&
+		cursor->next_key == cursor->spec.nkeys && cursor->feeder == NULL &&
+		TAILQ_EMPTY(&cursor->in_flight) && TAILQ_EMPTY(&cursor->ready);
 }
 
 bool

@@ -49,13 +49,20 @@ typedef struct VeltCursorSpec
 	size_t		max_response_bytes;
 	bool	   *workspace_known;	/* set once the session had an answer */
 	VeltScanStats *stats;
+
+	/*
+	 * A cursor of the same scan, which counts this one's requests against
+	 * max_requests too and must outlive it; or NULL.
+	 */
+	VeltCursor *within;
+	bool		every_key;		/* hand up what became of each key asked for */
 } VeltCursorSpec;
 
 typedef enum VeltCursorStatus
 {
 	VELT_CURSOR_PAGE,			/* here is one */
 	VELT_CURSOR_WAIT,			/* none yet */
-	VELT_CURSOR_END,			/* there is none left */
+	VELT_CURSOR_END,			/* there is none left, unless keys are added */
 	VELT_CURSOR_FAILED
 } VeltCursorStatus;
 
@@ -70,11 +77,24 @@ extern void velt_cursor_close(VeltCursor *cursor);
 /*
  * The next page, ready for velt_page_next_row.  It is the cursor's, and
  * stands until the next call.  Requests that the bounds allow leave before
- * this returns.
+ * this returns.  With every_key, NULL stands for a key that has no rows.
  */
 extern VeltCursorStatus velt_cursor_next_page(VeltCursor *cursor,
 											  VeltPage **page,
 											  VeltError *error);
+
+/*
+ * A filtered cursor takes further keys: whether it has use for one now,
+ * without more of them at hand than it can ask for at once; one more, copied,
+ * with a tag to know it by; and the tag of the page handed up last.
+ */
+extern bool velt_cursor_wants_key(const VeltCursor *cursor);
+extern bool velt_cursor_add_key(VeltCursor *cursor, VeltString key, void *tag,
+								VeltError *error);
+extern void *velt_cursor_tag(const VeltCursor *cursor);
+
+/* Whether all keys that it was given are done with, and all pages handed up. */
+extern bool velt_cursor_is_idle(const VeltCursor *cursor);
 
 /*
  * Whether velt_cursor_next_page can do something now.  If not, it says
