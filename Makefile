@@ -41,7 +41,9 @@ OBJS = \
 	src/executor/async.o \
 	src/executor/fetch.o \
 	src/executor/filter_keys.o \
+	src/executor/join.o \
 	src/executor/scan.o \
+	src/executor/source.o \
 	src/executor/tuple.o \
 	src/foreign/column.o \
 	src/foreign/option.o \
@@ -49,12 +51,13 @@ OBJS = \
 	src/foreign/scan_plan.o \
 	src/foreign/session.o \
 	src/foreign/token_file.o \
+	src/optimizer/join.o \
 	src/optimizer/limit.o \
 	src/optimizer/qual.o \
 	src/optimizer/relation.o \
 	$(CLIENT_OBJS)
 
-REGRESS = options import scan modes types errors explain pushdown edges
+REGRESS = options import scan modes types errors explain pushdown join edges
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 

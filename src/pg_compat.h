@@ -51,7 +51,29 @@ velt_compat_scan_user(ForeignScanState *node)
 	return OidIsValid(user) ? user : GetUserId();
 }
 
-/* A path that needs neither outer path nor extra columns. */
+/* The tables that a joined scan reads. */
+static inline Relids
+velt_compat_scan_relids(const ForeignScan *plan)
+{
+#if PG_VERSION_NUM >= 160000
+	return plan->fs_base_relids;
+#else
+	return plan->fs_relids;
+#endif
+}
+
+/* A table of the query, open and locked until its end. */
+static inline Relation
+velt_compat_open_relation(EState *estate, Index index)
+{
+#if PG_VERSION_NUM >= 180000
+	return ExecGetRangeTableRelation(estate, index, false);
+#else
+	return ExecGetRangeTableRelation(estate, index);
+#endif
+}
+
+/* A path of a table that needs neither outer path nor extra columns. */
 static inline ForeignPath *
 velt_compat_foreign_path(PlannerInfo *root, RelOptInfo *rel, double rows,
 						 Cost startup_cost, Cost total_cost,
@@ -67,6 +89,23 @@ velt_compat_foreign_path(PlannerInfo *root, RelOptInfo *rel, double rows,
 								   NIL,
 #endif
 								   fdw_private);
+}
+
+/* The same of a join. */
+static inline ForeignPath *
+velt_compat_foreign_join_path(PlannerInfo *root, RelOptInfo *rel, double rows,
+							  Cost startup_cost, Cost total_cost)
+{
+	return create_foreign_join_path(root, rel, NULL, rows,
+#if PG_VERSION_NUM >= 180000
+									0,
+#endif
+									startup_cost, total_cost, NIL,
+									rel->lateral_relids, NULL,
+#if PG_VERSION_NUM >= 170000
+									NIL,
+#endif
+									NIL);
 }
 
 /* A set of wait events that lives as long as the context, or the session. */

@@ -9,6 +9,7 @@
 #include "executor/scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
+#include "optimizer/join.h"
 #include "optimizer/limit.h"
 #include "optimizer/relation.h"
 
@@ -24,6 +25,7 @@ velt_fdw_handler(PG_FUNCTION_ARGS pg_attribute_unused())
 	routine->GetForeignRelSize = veltGetForeignRelSize;
 	routine->GetForeignPaths = veltGetForeignPaths;
 	routine->GetForeignPlan = veltGetForeignPlan;
+	routine->GetForeignJoinPaths = veltGetForeignJoinPaths;
 	routine->GetForeignUpperPaths = veltGetForeignUpperPaths;
 
 	routine->BeginForeignScan = veltBeginForeignScan;

@@ -10,7 +10,9 @@
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
 #include "pg_compat.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/ruleutils.h"
 
 static char *
@@ -28,7 +30,9 @@ endpoints(const VeltScanPlan *plan)
 
 	if (resource->filter_required && !velt_scan_plan_has_keys(plan))
 		list = lappend(list, endpoint(resource->parent));
-	return lappend(list, endpoint(resource));
+	list = lappend(list, endpoint(resource));
+	return plan->join == VELT_JOIN_NONE ? list :
+		lappend(list, endpoint(plan->tokens));
 }
 
 /* The remote quals as a reader would write them; parameters are $n. */
@@ -61,14 +65,88 @@ deparse_filter(ForeignScanState *node, const VeltScanPlan *plan,
 	return filter.data;
 }
 
+/* How a join is called between what the plan has for its outer and its inner. */
+static const char *const join_names[] = {
+	[VELT_JOIN_INNER] = "INNER",
+	[VELT_JOIN_KEYS_LEFT] = "LEFT",
+	[VELT_JOIN_KEYS_SEMI] = "SEMI",
+	[VELT_JOIN_KEYS_ANTI] = "ANTI",
+	[VELT_JOIN_TOKENS_LEFT] = "LEFT",
+	[VELT_JOIN_TOKENS_SEMI] = "SEMI",
+	[VELT_JOIN_TOKENS_ANTI] = "ANTI"
+};
+
+static bool
+tokens_are_outer(const VeltScanPlan *plan)
+{
+	return plan->join == VELT_JOIN_TOKENS_LEFT ||
+		plan->join == VELT_JOIN_TOKENS_SEMI ||
+		plan->join == VELT_JOIN_TOKENS_ANTI;
+}
+
+/* A table of a join, by the name it has in the query too. */
+static char *
+relation_name(ForeignScanState *node, bool first, ExplainState *es)
+{
+	Index		index = velt_join_relation_index(node, first);
+	Oid			relid = rt_fetch(index, es->rtable)->relid;
+	const char *name = get_rel_name(relid);
+	const char *alias = list_nth(es->rtable_names, index - 1);
+	StringInfoData text;
+
+	initStringInfo(&text);
+	if (es->verbose)
+		appendStringInfo(&text, "%s.",
+						 quote_identifier(get_namespace_name(get_rel_namespace(relid))));
+	appendStringInfoString(&text, quote_identifier(name));
+	if (alias && strcmp(alias, name) != 0)
+		appendStringInfo(&text, " %s", quote_identifier(alias));
+	return text.data;
+}
+
+/* What the plan's other nodes show of a join. */
+static void
+explain_join(ForeignScanState *node, const VeltScanPlan *plan,
+			 ExplainState *es)
+{
+	static const char *const labels[] = {
+		[VELT_KEY_EXISTS] = "Velt Key Filter",
+		[VELT_KEY_ASKED] = "Velt Request Filter",
+		[VELT_TOKEN_EXISTS] = "Velt Token Filter",
+		[VELT_PAIR_MATCHES] = "Velt Join Filter"
+	};
+	ForeignScan *scan = (ForeignScan *) node->ss.ps.plan;
+	List	   *context = set_deparse_context_plan(es->deparse_cxt,
+												   (Plan *) scan, NIL);
+	int			first = list_length(scan->fdw_exprs) - VELT_JOIN_CONDITIONS;
+	bool		outer_first = plan->keys_first != tokens_are_outer(plan);
+
+	ExplainPropertyText("Relations",
+						psprintf("(%s) %s JOIN (%s)",
+								 relation_name(node, outer_first, es),
+								 join_names[plan->join],
+								 relation_name(node, !outer_first, es)), es);
+	for (int i = 0; i < VELT_JOIN_CONDITIONS; i++)
+	{
+		Node	   *condition = list_nth(scan->fdw_exprs, first + i);
+
+		/* nothing to check is a constant */
+		if (!IsA(condition, Const))
+			ExplainPropertyText(labels[i],
+								deparse_expression(condition, context, true,
+												   false), es);
+	}
+}
+
 /* The size of pages, as far as the plan tells it. */
 static int
 page_size(ForeignScanState *node, const VeltScanPlan *plan, int page_size)
 {
 	List	   *values = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
+	int			last = plan->nterms + plan->has_limit + plan->has_offset;
 	int64		wanted = 0;
 
-	for (int i = plan->nterms; i < list_length(values); i++)
+	for (int i = plan->nterms; i < last; i++)
 	{
 		Const	   *value = list_nth(values, i);
 
@@ -99,13 +177,15 @@ veltExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	VeltScan   *scan = node->fdw_state;
 	const VeltScanPlan *plan = scan->plan;
 
+	if (plan->join != VELT_JOIN_NONE)
+		explain_join(node, plan, es);
 	ExplainPropertyList("Velt Endpoint", endpoints(plan), es);
 	if (es->verbose && plan->nterms > 0)
 		ExplainPropertyText("Velt Filter", deparse_filter(node, plan, es), es);
 	if (es->verbose && plan->resource->paged)
 		ExplainPropertyInteger("Velt Page Size", NULL,
 							   page_size(node, plan,
-										 scan->settings.page_size), es);
+										 scan->source.settings.page_size), es);
 	if (es->analyze)
 		explain_counters(&scan->stats, es);
 }

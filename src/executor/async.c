@@ -57,9 +57,8 @@ veltForeignAsyncRequest(AsyncRequest *areq)
 static bool
 has_news(const VeltScan *scan)
 {
-	return scan->fetch.cursor == NULL ||
-		velt_cursor_has_news(scan->fetch.cursor) ||
-		velt_session_has_work(scan->fetch.session);
+	return velt_scan_has_news(scan) ||
+		velt_session_has_work(scan->source.fetch.session);
 }
 
 /* Whether another scan, configured before, has the session's descriptor. */
@@ -79,7 +78,8 @@ session_is_watched(const AsyncRequest *areq)
 		node = (const ForeignScanState *) other->requestee;
 		if (node->fdwroutine->ForeignAsyncConfigureWait ==
 			veltForeignAsyncConfigureWait &&
-			scan_of(other)->fetch.session == scan->fetch.session &&
+			scan_of(other)->source.fetch.session ==
+			scan->source.fetch.session &&
 			!has_news(scan_of(other)))
 			return true;
 	}
@@ -118,7 +118,7 @@ veltForeignAsyncConfigureWait(AsyncRequest *areq)
 	else if (session_is_watched(areq))
 		return;
 	else
-		fd = velt_session_begin_wait(scan->fetch.session);
+		fd = velt_session_begin_wait(scan->source.fetch.session);
 	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, fd, NULL,
 					  areq);
 }
@@ -128,7 +128,7 @@ veltForeignAsyncNotify(AsyncRequest *areq)
 {
 	VeltScan   *scan = scan_of(areq);
 
-	if (scan->fetch.cursor && !velt_cursor_has_news(scan->fetch.cursor))
-		velt_session_end_wait(scan->fetch.session);
+	if (!velt_scan_has_news(scan))
+		velt_session_end_wait(scan->source.fetch.session);
 	answer(areq);
 }

@@ -2,60 +2,19 @@
  * executor/scan.c
  *		A foreign scan at work: pages come in, rows go up.
  *
- * The cursor and the hold on the session are malloc'd or cached, so memory
- * contexts do not free them: one reset callback does, whatever ends the scan.
+ * One table's rows come from its source; those of two tables joined on the
+ * key from a join of two sources.
  */
 #include "postgres.h"
 
-#include "catalog/pg_foreign_server.h"
 #include "common/int.h"
-#include "executor/executor.h"
 #include "executor/async.h"
+#include "executor/executor.h"
 #include "executor/filter_keys.h"
 #include "executor/scan.h"
-#include "foreign/column.h"
-#include "foreign/foreign.h"
-#include "foreign/report.h"
-#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "pg_compat.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/rel.h"
-
-/* A row's key in a message is cut to this. */
-#define KEY_SHOWN_BYTES		128
-
-/* ----------
- * What an error was about
- * ----------
- */
-
-/* Looks nothing up: who knows what state an error has left. */
-static void
-describe_context(void *arg)
-{
-	VeltScan   *scan = arg;
-	const char *column = velt_tuple_reader_column(scan->reader);
-	char		key[KEY_SHOWN_BYTES];
-	VeltString	row_key = {NULL, 0};
-
-	if (column == NULL || scan->page == NULL)
-	{
-		errcontext("foreign table \"%s\"", scan->table_name);
-		return;
-	}
-	row_key = velt_page_row_key(scan->page);
-	velt_error_clean_text(key, sizeof(key), row_key.bytes, row_key.length,
-						  velt_transport_credentials(velt_session_transport(scan->fetch.session)));
-	for (char *at = key; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
-	{
-		if (IS_HIGHBIT_SET(*at))
-			*at = '?';
-	}
-	errcontext("column \"%s\" of foreign table \"%s\", row of \"%s\"",
-			   column, scan->table_name, key);
-}
 
 /* ----------
  * Beginning and end
@@ -66,10 +25,11 @@ describe_context(void *arg)
 static void
 stop_scan(VeltScan *scan)
 {
-	scan->page = NULL;
 	scan->done = false;
 	scan->pending = false;
-	velt_fetch_stop(&scan->fetch);
+	if (scan->join)
+		velt_join_stop(scan->join);
+	velt_source_stop(&scan->source);
 	velt_async_forget(scan);
 }
 
@@ -93,38 +53,41 @@ create_store(ForeignScanState *node)
 							   &TTSOpsMinimalTuple);
 }
 
+/* The table that is read first, and the one joined to it, if any. */
+static void
+prepare_sources(ForeignScanState *node)
+{
+	VeltScan   *scan = node->fdw_state;
+	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
+	EState	   *estate = node->ss.ps.state;
+	Relation	relation = node->ss.ss_currentRelation;
+
+	if (relation == NULL)
+		relation = velt_join_relation(node, scan->plan->keys_first);
+	velt_source_init(&scan->source, relation, scan->plan->resource,
+					 scan->plan->attnums, estate->es_query_cxt);
+	scan->values = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	if (scan->plan->join != VELT_JOIN_NONE)
+		scan->join = velt_join_create(node, &scan->source, scan->plan,
+									  scan->values);
+}
+
 void
-veltBeginForeignScan(ForeignScanState *node,
-					 int eflags)
+veltBeginForeignScan(ForeignScanState *node, int eflags)
 {
 	ForeignScan *plan = (ForeignScan *) node->ss.ps.plan;
 	EState	   *estate = node->ss.ps.state;
 	VeltScan   *scan = palloc0(sizeof(VeltScan));
-	ForeignServer *server;
-	VeltTable  *table;
 
 	node->fdw_state = scan;
 	scan->ready_fd = -1;
 	scan->cleanup.func = cleanup_scan;
 	scan->cleanup.arg = scan;
 	MemoryContextRegisterResetCallback(estate->es_query_cxt, &scan->cleanup);
-	velt_fetch_init(&scan->fetch, estate->es_query_cxt);
 
 	scan->plan = velt_scan_plan_decode(plan->fdw_private);
-	scan->relation = node->ss.ss_currentRelation;
-	scan->table_name =
-		psprintf("%s.%s",
-				 get_namespace_name(RelationGetNamespace(scan->relation)),
-				 RelationGetRelationName(scan->relation));
 	scan->userid = velt_compat_scan_user(node);
-	server = GetForeignServer(GetForeignServerIdByRelId(RelationGetRelid(scan->relation)));
-	scan->serverid = server->serverid;
-	scan->server_name = server->servername;
-	velt_table_settings(RelationGetRelid(scan->relation), &scan->settings);
-	table = velt_table_describe(scan->relation, scan->plan->resource);
-	scan->reader = velt_tuple_reader_create(scan->relation, table,
-											scan->plan->attnums);
-	scan->values = ExecInitExprList(plan->fdw_exprs, &node->ss.ps);
+	prepare_sources(node);
 	scan->async = node->ss.ps.async_capable;
 	if (eflags & EXEC_FLAG_REWIND)
 		create_store(node);
@@ -171,21 +134,6 @@ veltEndForeignScan(ForeignScanState *node)
  * The cursor
  * ----------
  */
-
-/* A partition's bound holds only if this is the workspace it speaks of. */
-static void
-check_workspace(VeltScan *scan, const VeltCredentials *credentials)
-{
-	const char *expected = scan->settings.expected_workspace_id;
-
-	if (expected && strcmp(expected, credentials->workspace_id) != 0)
-		ereport(ERROR,
-				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
-				 errmsg("foreign table \"%s\" is for another workspace than the user mapping",
-						RelationGetRelationName(scan->relation)),
-				 errdetail("The table's option workspace_id is \"%s\", the user mapping's is another.",
-						   expected)));
-}
 
 /* Whether the quals on workspace_id allow the rows of this workspace. */
 static bool
@@ -252,49 +200,30 @@ add_quals(VeltScan *scan, ExprContext *econtext,
 	MemoryContextSwitchTo(old);
 }
 
-/* Makes the scan's cursor; no request leaves before a page is asked for. */
+/* Makes what asks; no request leaves before a row is asked for. */
 static void
 start_scan(ForeignScanState *node)
 {
 	VeltScan   *scan = node->fdw_state;
-	VeltTransport *transport;
 	VeltCursorSpec spec;
-	VeltError	error;
 
-	scan->fetch.session = velt_session_acquire(scan->userid, scan->serverid);
-	transport = velt_session_transport(scan->fetch.session);
-	check_workspace(scan, velt_transport_credentials(transport));
-	velt_tuple_reader_set_workspace(scan->reader,
-									velt_transport_credentials(transport));
-	velt_fetch_spec(&scan->fetch, scan->plan->resource, &scan->settings,
-					&scan->stats, &spec);
-	spec.pointers = velt_tuple_reader_pointers(scan->reader, &spec.npointers);
+	velt_source_acquire(&scan->source, scan->userid, &scan->stats, &spec);
 	add_quals(scan, node->ss.ps.ps_ExprContext,
-			  velt_transport_credentials(transport), &spec);
-	if (!velt_fetch_open(&scan->fetch, &spec, &error))
-		velt_report_fetch(&error, scan->plan->resource->name,
-						  scan->server_name);
+			  velt_source_credentials(&scan->source), &spec);
+	if (scan->join)
+		velt_join_start(scan->join, scan->userid, &spec);
+	else
+		velt_source_open(&scan->source, &spec);
 }
 
-/*
- * Sets the scan's page, waiting for it if need be; false behind the last, or
- * if it would have to wait and may not.
- */
-static bool
-next_page(VeltScan *scan)
+bool
+velt_scan_has_news(const VeltScan *scan)
 {
-	VeltError	error;
-	VeltPage   *page;
-	VeltCursorStatus status = scan->async ?
-		velt_cursor_next_page(scan->fetch.cursor, &page, &error) :
-		velt_fetch_next_page(&scan->fetch, &page, &error);
+	const VeltCursor *cursor = scan->source.fetch.cursor;
 
-	scan->page = status == VELT_CURSOR_PAGE ? page : NULL;
-	scan->pending = status == VELT_CURSOR_WAIT;
-	if (status == VELT_CURSOR_FAILED)
-		velt_report_fetch(&error, scan->plan->resource->name,
-						  scan->server_name);
-	return status == VELT_CURSOR_PAGE;
+	return cursor == NULL ||
+		(scan->join ? velt_join_has_news(scan->join) :
+		 velt_cursor_has_news(cursor));
 }
 
 /* ----------
@@ -302,50 +231,46 @@ next_page(VeltScan *scan)
  * ----------
  */
 
-/* Steps to the next row of the scan; false behind the last one. */
-static bool
-next_row(VeltScan *scan)
+/* The next row of the table, if there is one without waiting. */
+static VeltCursorStatus
+next_row(ForeignScanState *node, TupleTableSlot *slot)
 {
+	VeltScan   *scan = node->fdw_state;
+	MemoryContext old;
 	VeltError	error;
-	bool		found;
+	VeltCursorStatus status = velt_source_next_row(&scan->source, &error);
 
-	for (;;)
-	{
-		if (scan->page == NULL && !next_page(scan))
-			return false;
-		if (!velt_page_next_row(scan->page, &found, &error))
-			velt_report_fetch(&error, scan->plan->resource->name,
-							  scan->server_name);
-		if (found)
-			return true;
-		scan->page = NULL;
-	}
+	if (status == VELT_CURSOR_FAILED)
+		velt_source_report(&scan->source, &error);
+	if (status != VELT_CURSOR_PAGE)
+		return status;
+	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	velt_source_read(&scan->source, slot->tts_values, slot->tts_isnull);
+	MemoryContextSwitchTo(old);
+	ExecStoreVirtualTuple(slot);
+	return status;
 }
 
+/* Fills the slot; leaves it empty behind the last row, or if it must wait. */
 static void
 fetch_row(ForeignScanState *node, TupleTableSlot *slot)
 {
 	VeltScan   *scan = node->fdw_state;
-	MemoryContext old;
+	VeltCursorStatus status;
 
-	if (scan->fetch.cursor == NULL)
+	if (scan->source.fetch.cursor == NULL)
 		start_scan(node);
-	if (!next_row(scan))
+	while ((status = scan->join ? velt_join_next_row(scan->join, slot) :
+			next_row(node, slot)) == VELT_CURSOR_WAIT && !scan->async)
+		velt_session_wait(scan->source.fetch.session);
+	scan->pending = status == VELT_CURSOR_WAIT;
+	if (status == VELT_CURSOR_END)
 	{
 		/* connections and memory are of use to others */
-		if (!scan->pending)
-		{
-			stop_scan(scan);
-			scan->done = true;
-		}
-		return;
+		stop_scan(scan);
+		scan->done = true;
 	}
-	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
-	velt_tuple_read(scan->reader, scan->page, slot->tts_values,
-					slot->tts_isnull);
-	MemoryContextSwitchTo(old);
-	ExecStoreVirtualTuple(slot);
-	if (scan->store)
+	else if (scan->store && status == VELT_CURSOR_PAGE)
 		tuplestore_puttupleslot(scan->store, slot);
 }
 
@@ -369,6 +294,18 @@ replay_row(VeltScan *scan, TupleTableSlot *slot)
 	memcpy(slot->tts_isnull, kept->tts_isnull, kept->tts_nvalid * sizeof(bool));
 	ExecStoreVirtualTuple(slot);
 	return true;
+}
+
+/* Says which table an error was about. */
+static void
+describe_context(void *arg)
+{
+	VeltScan   *scan = arg;
+
+	if (scan->join)
+		velt_join_describe(scan->join);
+	else
+		velt_source_describe(&scan->source);
 }
 
 TupleTableSlot *

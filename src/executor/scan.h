@@ -7,29 +7,20 @@
 
 #include "postgres.h"
 
-#include "executor/fetch.h"
-#include "executor/tuple.h"
+#include "executor/join.h"
+#include "executor/source.h"
 #include "foreign/fdwapi.h"
-#include "foreign/option.h"
 #include "foreign/scan_plan.h"
 #include "utils/tuplestore.h"
 
 typedef struct VeltScan
 {
 	VeltScanPlan *plan;
-	VeltSettings settings;		/* of the table over those of its server */
-	Relation	relation;
-	char	   *table_name;		/* with its schema, for messages */
-	char	   *server_name;
 	Oid			userid;			/* whose mapping is used */
-	Oid			serverid;
-	VeltTupleReader *reader;
+	VeltSource	source;			/* the table, or the keys of a join */
+	VeltJoin   *join;			/* NULL: of a single table */
 	List	   *values;			/* ExprStates of the plan's fdw_exprs */
 	VeltScanStats stats;		/* over all loops */
-
-	/* holds nothing before the first row is asked for, or after the last */
-	VeltFetch	fetch;
-	VeltPage   *page;			/* the cursor's, with rows left */
 	bool		done;
 
 	/* within an Append that waits for several scans at once */
@@ -45,6 +36,9 @@ typedef struct VeltScan
 	MemoryContext keys_context; /* of one evaluation of the filters */
 	MemoryContextCallback cleanup;	/* of what async.c holds */
 } VeltScan;
+
+/* Whether its next row, its end or an error can be had without waiting. */
+extern bool velt_scan_has_news(const VeltScan *scan);
 
 extern void veltBeginForeignScan(ForeignScanState *node, int eflags);
 extern TupleTableSlot *veltIterateForeignScan(ForeignScanState *node);

@@ -13,13 +13,17 @@ enum
 	RESOURCE,
 	ATTNUMS,
 	TERMS,						/* three integers each */
-	LIMITS						/* two */
+	LIMITS,						/* two */
+	JOIN,						/* kind and order */
+	TOKENS,						/* of a join only, as the next */
+	TOKEN_ATTNUMS
 };
 
 List *
 velt_scan_plan_encode(const VeltScanPlan *plan)
 {
 	List	   *terms = NIL;
+	List	   *members;
 
 	for (int i = 0; i < plan->nterms; i++)
 	{
@@ -27,9 +31,14 @@ velt_scan_plan_encode(const VeltScanPlan *plan)
 		terms = lappend_int(terms, plan->terms[i].target);
 		terms = lappend_int(terms, plan->terms[i].kind);
 	}
-	return list_make4(makeString(pstrdup(plan->resource->name)),
-					  plan->attnums, terms,
-					  list_make2_int(plan->has_limit, plan->has_offset));
+	members = list_make5(makeString(pstrdup(plan->resource->name)),
+						 plan->attnums, terms,
+						 list_make2_int(plan->has_limit, plan->has_offset),
+						 list_make2_int(plan->join, plan->keys_first));
+	if (plan->join == VELT_JOIN_NONE)
+		return members;
+	members = lappend(members, makeString(pstrdup(plan->tokens->name)));
+	return lappend(members, plan->token_attnums);
 }
 
 VeltScanPlan *
@@ -38,6 +47,7 @@ velt_scan_plan_decode(List *fdw_private)
 	VeltScanPlan *plan = palloc0(sizeof(VeltScanPlan));
 	List	   *terms = list_nth(fdw_private, TERMS);
 	List	   *limits = list_nth(fdw_private, LIMITS);
+	List	   *join = list_nth(fdw_private, JOIN);
 
 	plan->resource = velt_resource_find(strVal(list_nth(fdw_private,
 														RESOURCE)));
@@ -52,6 +62,12 @@ velt_scan_plan_decode(List *fdw_private)
 	}
 	plan->has_limit = linitial_int(limits);
 	plan->has_offset = lsecond_int(limits);
+	plan->join = linitial_int(join);
+	plan->keys_first = lsecond_int(join);
+	if (plan->join == VELT_JOIN_NONE)
+		return plan;
+	plan->tokens = velt_resource_find(strVal(list_nth(fdw_private, TOKENS)));
+	plan->token_attnums = list_nth(fdw_private, TOKEN_ATTNUMS);
 	return plan;
 }
 

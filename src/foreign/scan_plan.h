@@ -38,10 +38,41 @@ typedef struct VeltFilterTerm
 	VeltFilterKind kind;
 } VeltFilterTerm;
 
+/* What a scan of keys and their tokens returns, named after who drives it. */
+typedef enum VeltJoinKind
+{
+	VELT_JOIN_NONE,				/* a scan of a single table */
+	VELT_JOIN_INNER,			/* keys with their tokens */
+	VELT_JOIN_KEYS_LEFT,		/* ... and keys without any */
+	VELT_JOIN_KEYS_SEMI,		/* keys that have a token */
+	VELT_JOIN_KEYS_ANTI,		/* keys that have none */
+	VELT_JOIN_TOKENS_LEFT,		/* tokens, with their key if it matches */
+	VELT_JOIN_TOKENS_SEMI,		/* tokens whose key matches */
+	VELT_JOIN_TOKENS_ANTI		/* tokens whose key does not */
+} VeltJoinKind;
+
+/*
+ * The conditions of a join, at the end of fdw_exprs in this order: what a key
+ * needs to be there at all, and for its tokens to be asked for; what a token
+ * needs to be there at all, and the two to match.
+ */
+typedef enum VeltJoinCondition
+{
+	VELT_KEY_EXISTS,
+	VELT_KEY_ASKED,
+	VELT_TOKEN_EXISTS,
+	VELT_PAIR_MATCHES,
+	VELT_JOIN_CONDITIONS
+} VeltJoinCondition;
+
 typedef struct VeltScanPlan
 {
-	const VeltResource *resource;
+	const VeltResource *resource;	/* of the keys, if it is a join */
 	List	   *attnums;		/* integers: the columns to be fetched */
+	VeltJoinKind join;
+	const VeltResource *tokens;	/* what is joined to them */
+	List	   *token_attnums;
+	bool		keys_first;		/* as rangetable indexes go */
 	int			nterms;
 	VeltFilterTerm *terms;
 	bool		has_limit;		/* expressions behind those of the terms: */

@@ -36,6 +36,16 @@ keeps_bytes(const Var *var)
 		(var->vartype == VARCHAROID && var->vartypmod < 0);
 }
 
+/* The expression without what changes its type but not its bytes. */
+static Expr *
+strip_relabels(Expr *expr)
+{
+	/* varchar is compared as text */
+	while (IsA(expr, RelabelType))
+		expr = ((RelabelType *) expr)->arg;
+	return expr;
+}
+
 /* Whether the expression is a column that can be restricted, as text. */
 static bool
 is_target(Expr *expr, const Subject *subject, VeltFilterTarget *target)
@@ -43,9 +53,7 @@ is_target(Expr *expr, const Subject *subject, VeltFilterTarget *target)
 	const VeltTableColumn *column;
 	Var		   *var;
 
-	/* varchar is compared as text, without a change of its bytes */
-	while (IsA(expr, RelabelType))
-		expr = ((RelabelType *) expr)->arg;
+	expr = strip_relabels(expr);
 	if (!IsA(expr, Var))
 		return false;
 	var = (Var *) expr;
@@ -155,6 +163,39 @@ velt_qual_match(RelOptInfo *rel, const VeltTable *table, Expr *clause)
 	if (is_orclause(clause))
 		return match_or((BoolExpr *) clause, &subject);
 	return NULL;
+}
+
+static bool
+is_key(Expr *expr, const Subject *subject)
+{
+	VeltFilterTarget target;
+
+	return is_target(expr, subject, &target) && target == VELT_FILTER_KEY;
+}
+
+bool
+velt_qual_joins_keys(RelOptInfo *rel, const VeltTable *table,
+					 RelOptInfo *other, const VeltTable *other_table,
+					 Expr *clause, Var **column, Var **other_column)
+{
+	Subject		subject = {rel, table};
+	Subject		other_subject = {other, other_table};
+	OpExpr	   *op = (OpExpr *) clause;
+
+	if (!IsA(clause, OpExpr) || !is_bytewise(op->opno, op->inputcollid))
+		return false;
+	for (int side = 0; side < 2; side++)
+	{
+		Expr	   *one = list_nth(op->args, side);
+		Expr	   *two = list_nth(op->args, 1 - side);
+
+		if (!is_key(one, &subject) || !is_key(two, &other_subject))
+			continue;
+		*column = (Var *) strip_relabels(one);
+		*other_column = (Var *) strip_relabels(two);
+		return true;
+	}
+	return false;
 }
 
 List *

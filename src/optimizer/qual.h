@@ -28,6 +28,15 @@ typedef struct VeltQual
 extern VeltQual *velt_qual_match(RelOptInfo *rel, const VeltTable *table,
 								 Expr *clause);
 
+/*
+ * Whether the clause says no more than that the key of the one relation is
+ * that of the other; if so, sets the two columns.
+ */
+extern bool velt_qual_joins_keys(RelOptInfo *rel, const VeltTable *table,
+								 RelOptInfo *other,
+								 const VeltTable *other_table, Expr *clause,
+								 Var **column, Var **other_column);
+
 /* The VeltQuals among a list of RestrictInfos. */
 extern List *velt_qual_list(RelOptInfo *rel, const VeltTable *table,
 							List *clauses);

@@ -14,6 +14,7 @@
 #include "access/table.h"
 #include "foreign/scan_plan.h"
 #include "optimizer/cost.h"
+#include "optimizer/join.h"
 #include "optimizer/limit.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -121,6 +122,26 @@ estimate_requests(const VeltRelation *info, double tuples, double keys)
 	return 1;
 }
 
+double
+velt_relation_requests(PlannerInfo *root, const RelOptInfo *rel, List *quals)
+{
+	return estimate_requests(rel->fdw_private, rel->tuples,
+							 velt_qual_estimate_keys(root, quals));
+}
+
+void
+velt_relation_request_cost(const VeltSettings *settings, double requests,
+						   bool concurrent, Cost *first, Cost *all)
+{
+	double		rounds = concurrent ?
+		ceil(requests / settings->max_concurrency) : requests;
+
+	*first = settings->request_cost;
+	/* rounds take time; requests that share one still cost something */
+	*all = rounds * settings->request_cost +
+		(requests - rounds) * settings->request_cost * SHARED_ROUND_PART;
+}
+
 void
 velt_relation_cost(PlannerInfo *root, RelOptInfo *rel, List *quals,
 				   double rows, double limit, Cost *startup_cost,
@@ -133,7 +154,8 @@ velt_relation_cost(PlannerInfo *root, RelOptInfo *rel, List *quals,
 	double		looked_at = keys < 0 ? rel->tuples :
 		rows_of_keys(rel, resource, keys);
 	bool		concurrent = keys >= 0 || resource->parent != NULL;
-	double		rounds;
+	Cost		first;
+	Cost		all;
 
 	/* a limit ends the scan early, and keeps it from asking ahead */
 	if (limit >= 0 && rows > 0)
@@ -143,15 +165,10 @@ velt_relation_cost(PlannerInfo *root, RelOptInfo *rel, List *quals,
 		requests = Max(1, ceil(requests * part));
 		looked_at *= part;
 	}
-	rounds = concurrent ?
-		ceil(requests / info->settings.max_concurrency) : requests;
-
-	*startup_cost = info->settings.request_cost +
-		rel->baserestrictcost.startup;
-	/* rounds take time; requests that share one still cost something */
-	*total_cost = *startup_cost +
-		(rounds - 1) * info->settings.request_cost +
-		(requests - rounds) * info->settings.request_cost * SHARED_ROUND_PART +
+	velt_relation_request_cost(&info->settings, requests, concurrent, &first,
+							   &all);
+	*startup_cost = first + rel->baserestrictcost.startup;
+	*total_cost = all + rel->baserestrictcost.startup +
 		looked_at * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
 }
 
@@ -274,7 +291,10 @@ veltGetForeignPaths(PlannerInfo *root, RelOptInfo *rel,
 bool
 veltIsForeignPathAsyncCapable(ForeignPath *path)
 {
-	return ((VeltRelation *) path->path.parent->fdw_private)->settings.async_capable;
+	RelOptInfo *rel = path->path.parent;
+
+	return IS_JOIN_REL(rel) ? velt_join_is_async_capable(rel) :
+		((VeltRelation *) rel->fdw_private)->settings.async_capable;
 }
 
 /* ----------
@@ -282,19 +302,15 @@ veltIsForeignPathAsyncCapable(ForeignPath *path)
  * ----------
  */
 
-/* The numbers of the columns that the query looks at. */
-static List *
-columns_needed(RelOptInfo *rel, const VeltTable *table, List *clauses)
+List *
+velt_relation_columns(const RelOptInfo *rel, List *exprs)
 {
+	const VeltTable *table = ((VeltRelation *) rel->fdw_private)->table;
 	Bitmapset  *used = NULL;
 	List	   *attnums = NIL;
 	bool		all;
-	ListCell   *lc;
 
-	pull_varattnos((Node *) rel->reltarget->exprs, rel->relid, &used);
-	foreach(lc, clauses)
-		pull_varattnos((Node *) lfirst_node(RestrictInfo, lc)->clause,
-					   rel->relid, &used);
+	pull_varattnos((Node *) exprs, rel->relid, &used);
 	all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
 	for (int attnum = 1; attnum <= table->ncolumns; attnum++)
 	{
@@ -316,15 +332,20 @@ veltGetForeignPlan(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 				   List *tlist, List *scan_clauses, Plan *outer_plan)
 {
 	VeltRelation *info = rel->fdw_private;
-	List	   *quals = velt_qual_list(rel, info->table, scan_clauses);
-	VeltScanPlan plan = {
-		.resource = info->settings.resource,
-		.attnums = columns_needed(rel, info->table, scan_clauses)
-	};
-	List	   *values = velt_qual_plan(quals, &plan);
+	List	   *conditions = extract_actual_clauses(scan_clauses, false);
+	VeltScanPlan plan = {0};
+	List	   *values;
 
+	if (IS_JOIN_REL(rel))
+		return velt_join_plan(rel, tlist);
+	plan.resource = info->settings.resource;
+	plan.attnums =
+		velt_relation_columns(rel, list_concat_copy(rel->reltarget->exprs,
+													conditions));
+	values = velt_qual_plan(velt_qual_list(rel, info->table, scan_clauses),
+							&plan);
 	values = list_concat(values, velt_limit_plan(path, &plan));
-	return make_foreignscan(tlist, extract_actual_clauses(scan_clauses, false),
-							rel->relid, values, velt_scan_plan_encode(&plan),
-							NIL, NIL, outer_plan);
+	return make_foreignscan(tlist, conditions, rel->relid, values,
+							velt_scan_plan_encode(&plan), NIL, NIL,
+							outer_plan);
 }

@@ -27,6 +27,21 @@ extern void velt_relation_cost(PlannerInfo *root, RelOptInfo *rel,
 							   List *quals, double rows, double limit,
 							   Cost *startup_cost, Cost *total_cost);
 
+/* How many requests a scan with these VeltQuals makes. */
+extern double velt_relation_requests(PlannerInfo *root, const RelOptInfo *rel,
+									 List *quals);
+
+/*
+ * What so many requests cost, until the first reply and until the last; with
+ * "concurrent" as many are under way as the server's options allow.
+ */
+extern void velt_relation_request_cost(const VeltSettings *settings,
+									   double requests, bool concurrent,
+									   Cost *first, Cost *all);
+
+/* The numbers of the relation's columns that expressions look at, as integers. */
+extern List *velt_relation_columns(const RelOptInfo *rel, List *exprs);
+
 extern void veltGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel,
 								  Oid relid);
 extern void veltGetForeignPaths(PlannerInfo *root, RelOptInfo *rel,

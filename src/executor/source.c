@@ -1,0 +1,167 @@
+/*
+ * executor/source.c
+ *		A foreign table being read: its cursor, and the rows of its pages.
+ */
+#include "postgres.h"
+
+#include "executor/source.h"
+#include "foreign/column.h"
+#include "foreign/fdwapi.h"
+#include "foreign/foreign.h"
+#include "foreign/report.h"
+#include "mb/pg_wchar.h"
+#include "utils/lsyscache.h"
+
+/* A row's key in a message is cut to this. */
+#define KEY_SHOWN_BYTES		128
+
+void
+velt_source_init(VeltSource *source, Relation relation,
+				 const VeltResource *resource, List *attnums,
+				 MemoryContext context)
+{
+	Oid			relid = RelationGetRelid(relation);
+	MemoryContext old = MemoryContextSwitchTo(context);
+	VeltTable  *table;
+
+	velt_fetch_init(&source->fetch, context);
+	source->page = NULL;
+	source->resource = resource;
+	source->relation = relation;
+	source->table_name =
+		psprintf("%s.%s",
+				 get_namespace_name(RelationGetNamespace(relation)),
+				 RelationGetRelationName(relation));
+	source->server_name =
+		GetForeignServer(GetForeignServerIdByRelId(relid))->servername;
+	velt_table_settings(relid, &source->settings);
+	table = velt_table_describe(relation, resource);
+	source->reader = velt_tuple_reader_create(relation, table, attnums);
+	MemoryContextSwitchTo(old);
+}
+
+/* A partition's bound holds only if this is the workspace it speaks of. */
+static void
+check_workspace(const VeltSource *source)
+{
+	const char *expected = source->settings.expected_workspace_id;
+
+	if (expected &&
+		strcmp(expected, velt_source_credentials(source)->workspace_id) != 0)
+		ereport(ERROR,
+				(errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+				 errmsg("foreign table \"%s\" is for another workspace than the user mapping",
+						RelationGetRelationName(source->relation)),
+				 errdetail("The table's option workspace_id is \"%s\", the user mapping's is another.",
+						   expected)));
+}
+
+void
+velt_source_acquire(VeltSource *source, Oid userid, VeltScanStats *stats,
+					VeltCursorSpec *spec)
+{
+	Oid			relid = RelationGetRelid(source->relation);
+
+	source->fetch.session =
+		velt_session_acquire(userid, GetForeignServerIdByRelId(relid));
+	check_workspace(source);
+	velt_tuple_reader_set_workspace(source->reader,
+									velt_source_credentials(source));
+	velt_fetch_spec(&source->fetch, source->resource, &source->settings,
+					stats, spec);
+	spec->pointers = velt_tuple_reader_pointers(source->reader,
+												&spec->npointers);
+}
+
+void
+velt_source_open(VeltSource *source, const VeltCursorSpec *spec)
+{
+	VeltError	error;
+
+	if (!velt_fetch_open(&source->fetch, spec, &error))
+		velt_source_report(source, &error);
+}
+
+const VeltCredentials *
+velt_source_credentials(const VeltSource *source)
+{
+	return velt_transport_credentials(velt_session_transport(source->fetch.session));
+}
+
+bool
+velt_source_next_of_page(VeltSource *source)
+{
+	VeltError	error;
+	bool		found = false;
+
+	if (source->page && !velt_page_next_row(source->page, &found, &error))
+		velt_source_report(source, &error);
+	if (!found)
+		source->page = NULL;
+	return found;
+}
+
+VeltCursorStatus
+velt_source_next_row(VeltSource *source, VeltError *error)
+{
+	while (!velt_source_next_of_page(source))
+	{
+		VeltPage   *page;
+		VeltCursorStatus status = velt_cursor_next_page(source->fetch.cursor,
+														&page, error);
+
+		if (status != VELT_CURSOR_PAGE)
+			return status;
+		source->page = page;
+	}
+	return VELT_CURSOR_PAGE;
+}
+
+void
+velt_source_read(VeltSource *source, Datum *values, bool *isnull)
+{
+	velt_tuple_read(source->reader, source->page, values, isnull);
+}
+
+void
+velt_source_report(const VeltSource *source, const VeltError *error)
+{
+	velt_report_fetch(error, source->resource->name, source->server_name);
+}
+
+bool
+velt_source_is_reading(const VeltSource *source)
+{
+	return source->page && velt_tuple_reader_column(source->reader);
+}
+
+void
+velt_source_describe(const VeltSource *source)
+{
+	char		key[KEY_SHOWN_BYTES];
+	VeltString	row_key;
+
+	if (!velt_source_is_reading(source))
+	{
+		errcontext("foreign table \"%s\"", source->table_name);
+		return;
+	}
+	row_key = velt_page_row_key(source->page);
+	velt_error_clean_text(key, sizeof(key), row_key.bytes, row_key.length,
+						  velt_source_credentials(source));
+	for (char *at = key; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
+	{
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	}
+	errcontext("column \"%s\" of foreign table \"%s\", row of \"%s\"",
+			   velt_tuple_reader_column(source->reader), source->table_name,
+			   key);
+}
+
+void
+velt_source_stop(VeltSource *source)
+{
+	source->page = NULL;
+	velt_fetch_stop(&source->fetch);
+}

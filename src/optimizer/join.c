@@ -1,0 +1,511 @@
+/*
+ * optimizer/join.c
+ *		API keys joined with their tokens, as one foreign scan.
+ *
+ * The scan lists the keys and asks for the tokens of those that meet what can
+ * be said of a key alone.  All conditions are checked here, by the scan; which
+ * of them is checked when decides what is asked for, and what an outer join
+ * returns.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
+#include "optimizer/clauses.h"
+#include "optimizer/join.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/planmain.h"
+#include "optimizer/qual.h"
+#include "optimizer/relation.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "pg_compat.h"
+
+/* What the planner knows of a join: fdw_private of its RelOptInfo. */
+typedef struct VeltJoinRelation
+{
+	VeltJoinKind kind;
+	RelOptInfo *keys;
+	RelOptInfo *tokens;
+	Var		   *key_column;		/* by which the two are joined */
+	Var		   *token_column;
+	List	   *on;				/* RestrictInfos of the join, but for that */
+	List	   *above;			/* those that are checked on its result */
+} VeltJoinRelation;
+
+static VeltRelation *
+relation_of(const RelOptInfo *rel)
+{
+	return rel->fdw_private;
+}
+
+/* ----------
+ * What can be joined
+ * ----------
+ */
+
+/* The kind of join, by whether keys are its outer side. */
+static VeltJoinKind
+join_kind(JoinType type, bool keys_outer)
+{
+	switch (type)
+	{
+		case JOIN_INNER:
+			return VELT_JOIN_INNER;
+		case JOIN_LEFT:
+			return keys_outer ? VELT_JOIN_KEYS_LEFT : VELT_JOIN_TOKENS_LEFT;
+		case JOIN_RIGHT:
+			return keys_outer ? VELT_JOIN_TOKENS_LEFT : VELT_JOIN_KEYS_LEFT;
+		case JOIN_SEMI:
+			return keys_outer ? VELT_JOIN_KEYS_SEMI : VELT_JOIN_TOKENS_SEMI;
+		case JOIN_ANTI:
+			return keys_outer ? VELT_JOIN_KEYS_ANTI : VELT_JOIN_TOKENS_ANTI;
+		default:
+			return VELT_JOIN_NONE;
+	}
+}
+
+/* Whether the kind returns tokens that have no matching key. */
+static bool
+keeps_tokens(VeltJoinKind kind)
+{
+	return kind == VELT_JOIN_TOKENS_LEFT || kind == VELT_JOIN_TOKENS_ANTI;
+}
+
+/* Whether the kind returns keys that have no matching token. */
+static bool
+keeps_keys(VeltJoinKind kind)
+{
+	return kind == VELT_JOIN_KEYS_LEFT || kind == VELT_JOIN_KEYS_ANTI;
+}
+
+/* Whether the relation is a table of the resource that the other's is of. */
+static bool
+is_parent(const RelOptInfo *keys, const RelOptInfo *tokens)
+{
+	return IS_SIMPLE_REL(keys) && IS_SIMPLE_REL(tokens) &&
+		relation_of(tokens)->settings.resource->parent ==
+		relation_of(keys)->settings.resource;
+}
+
+/* Whether the scan may evaluate the expression, and as often as it likes. */
+static bool
+can_evaluate(Node *node)
+{
+	List	   *vars = pull_var_clause(node, PVC_INCLUDE_PLACEHOLDERS);
+	ListCell   *lc;
+
+	if (contain_volatile_functions(node) || contain_subplans(node))
+		return false;
+	foreach(lc, vars)
+	{
+		Var		   *var = lfirst(lc);
+
+		if (!IsA(var, Var) || var->varattno < 0)
+			return false;
+	}
+	return true;
+}
+
+static bool
+can_evaluate_all(List *clauses)
+{
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+
+		/* a gate, which is to be passed before anything is asked for */
+		if (clause->pseudoconstant || !can_evaluate((Node *) clause->clause))
+			return false;
+	}
+	return true;
+}
+
+/*
+ * Whether an expression of one side has to be NULL where the join finds no
+ * partner: the scan computes what is above it from the columns alone.
+ */
+static bool
+has_placeholders(PlannerInfo *root, RelOptInfo *joinrel)
+{
+	ListCell   *lc;
+
+	foreach(lc, root->placeholder_list)
+	{
+		PlaceHolderInfo *info = lfirst(lc);
+
+		if (bms_is_subset(info->ph_eval_at, joinrel->relids) &&
+			!bms_equal(info->ph_eval_at, joinrel->relids))
+			return true;
+	}
+	return false;
+}
+
+/* Whether the columns that are wanted of the join are ones it can have. */
+static bool
+can_return(RelOptInfo *joinrel)
+{
+	List	   *vars = pull_var_clause((Node *) joinrel->reltarget->exprs,
+									   PVC_RECURSE_PLACEHOLDERS);
+	ListCell   *lc;
+
+	foreach(lc, vars)
+	{
+		if (lfirst_node(Var, lc)->varattno < 0)
+			return false;
+	}
+	return true;
+}
+
+/* Sorts the join's clauses; the one that it hangs on is in neither list. */
+static bool
+classify_clauses(VeltJoinRelation *join, RelOptInfo *joinrel,
+				 JoinType jointype, List *clauses)
+{
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+
+		if (IS_OUTER_JOIN(jointype) &&
+			RINFO_IS_PUSHED_DOWN(clause, joinrel->relids))
+			join->above = lappend(join->above, clause);
+		else if (join->key_column == NULL &&
+				 velt_qual_joins_keys(join->keys,
+									  relation_of(join->keys)->table,
+									  join->tokens,
+									  relation_of(join->tokens)->table,
+									  clause->clause, &join->key_column,
+									  &join->token_column))
+			continue;
+		else
+			join->on = lappend(join->on, clause);
+	}
+	return join->key_column != NULL;
+}
+
+/* NULL if it cannot be done in one scan. */
+static VeltJoinRelation *
+make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
+		  RelOptInfo *innerrel, JoinType jointype, List *clauses)
+{
+	VeltJoinRelation *join = palloc0(sizeof(VeltJoinRelation));
+	bool		keys_outer = is_parent(outerrel, innerrel);
+
+	if (!keys_outer && !is_parent(innerrel, outerrel))
+		return NULL;
+	join->kind = join_kind(jointype, keys_outer);
+	join->keys = keys_outer ? outerrel : innerrel;
+	join->tokens = keys_outer ? innerrel : outerrel;
+	/* rows that are locked or changed have to be found again one by one */
+	if (join->kind == VELT_JOIN_NONE || root->rowMarks != NIL ||
+		!bms_is_empty(joinrel->lateral_relids) ||
+		has_placeholders(root, joinrel) || !can_return(joinrel) ||
+		!classify_clauses(join, joinrel, jointype, clauses) ||
+		!can_evaluate_all(join->on) ||
+		!can_evaluate_all(join->keys->baserestrictinfo) ||
+		!can_evaluate_all(join->tokens->baserestrictinfo))
+		return NULL;
+	return join;
+}
+
+/* ----------
+ * Conditions
+ * ----------
+ */
+
+/* Security barriers are kept: what is behind one is checked after it. */
+static int
+compare_levels(const ListCell *a, const ListCell *b)
+{
+	Index		left = lfirst_node(RestrictInfo, a)->security_level;
+	Index		right = lfirst_node(RestrictInfo, b)->security_level;
+
+	return left < right ? -1 : left > right;
+}
+
+static List *
+clauses_of(List *some, List *others)
+{
+	List	   *all = list_concat_copy(some, others);
+
+	list_sort(all, compare_levels);
+	return extract_actual_clauses(all, false);
+}
+
+/* The column of a key in the place of that of its tokens. */
+static Node *
+put_key_column(Node *node, void *context)
+{
+	const VeltJoinRelation *join = context;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) &&
+		((Var *) node)->varno == join->token_column->varno &&
+		((Var *) node)->varattno == join->token_column->varattno)
+		return copyObject((Node *) join->key_column);
+	return expression_tree_mutator(node, put_key_column, context);
+}
+
+static bool
+same_type(const Var *a, const Var *b)
+{
+	return a->vartype == b->vartype && a->vartypmod == b->vartypmod &&
+		a->varcollid == b->varcollid;
+}
+
+/* Of the clauses, as far as they can be said of a key alone, those. */
+static List *
+clauses_on_key(const VeltJoinRelation *join, List *clauses)
+{
+	List	   *on_key = NIL;
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+	{
+		Node	   *clause = lfirst(lc);
+
+		if (same_type(join->key_column, join->token_column))
+			clause = put_key_column(clause, unconstify(VeltJoinRelation *, join));
+		if (!bms_is_member(join->tokens->relid, pull_varnos(NULL, clause)))
+			on_key = lappend(on_key, clause);
+	}
+	return on_key;
+}
+
+/*
+ * What a key needs for its tokens to be asked for.  Those that are returned
+ * only if they do not match are not asked for where the key alone tells that
+ * they do.
+ */
+static Expr *
+asked_condition(const VeltJoinRelation *join, List *on, List *tokens)
+{
+	List	   *deciding;
+
+	if (!keeps_tokens(join->kind))
+		return make_ands_explicit(clauses_on_key(join, on));
+	tokens = clauses_on_key(join, tokens);
+	deciding = clauses_on_key(join, on);
+	if (join->kind == VELT_JOIN_TOKENS_ANTI &&
+		list_length(deciding) == list_length(on))
+	{
+		BooleanTest *differs = makeNode(BooleanTest);
+
+		differs->arg = make_ands_explicit(deciding);
+		differs->booltesttype = IS_NOT_TRUE;
+		differs->location = -1;
+		tokens = lappend(tokens, differs);
+	}
+	return make_ands_explicit(tokens);
+}
+
+/* See VeltJoinCondition. */
+static List *
+join_conditions(const VeltJoinRelation *join)
+{
+	List	   *exprs[VELT_JOIN_CONDITIONS] = {NIL};
+	List	   *keys = join->keys->baserestrictinfo;
+	List	   *tokens = join->tokens->baserestrictinfo;
+	List	   *conditions = NIL;
+	Expr	   *asked;
+
+	if (keeps_tokens(join->kind))
+	{
+		exprs[VELT_TOKEN_EXISTS] = clauses_of(tokens, NIL);
+		exprs[VELT_PAIR_MATCHES] = clauses_of(keys, join->on);
+	}
+	else
+	{
+		exprs[VELT_KEY_EXISTS] = clauses_of(keys, NIL);
+		exprs[VELT_PAIR_MATCHES] = clauses_of(tokens, join->on);
+	}
+	asked = asked_condition(join, exprs[VELT_PAIR_MATCHES],
+							exprs[VELT_TOKEN_EXISTS]);
+	for (int i = 0; i < VELT_JOIN_CONDITIONS; i++)
+		conditions = lappend(conditions, i == VELT_KEY_ASKED ? asked :
+							 make_ands_explicit(exprs[i]));
+	return conditions;
+}
+
+/*
+ * The quals that say which keys are listed: those on tokens too, unless keys
+ * without tokens are returned; those on keys, unless tokens without are.
+ */
+static List *
+listing_quals(const VeltJoinRelation *join)
+{
+	List	   *keys = keeps_tokens(join->kind) ? NIL :
+		relation_of(join->keys)->quals;
+	List	   *tokens = keeps_keys(join->kind) ? NIL :
+		relation_of(join->tokens)->quals;
+
+	return list_concat_copy(keys, tokens);
+}
+
+/* ----------
+ * Path
+ * ----------
+ */
+
+/* How many keys are going to have their tokens asked for. */
+static double
+asked_keys(PlannerInfo *root, const VeltJoinRelation *join)
+{
+	double		all = join->keys->tuples;
+	double		listed = velt_qual_estimate_keys(root, listing_quals(join));
+	List	   *clauses = list_concat_copy(join->on,
+										   join->tokens->baserestrictinfo);
+	List	   *on_key = NIL;
+	ListCell   *lc;
+
+	if (listed >= 0)
+		all = Min(all, listed);
+	if (keeps_tokens(join->kind))
+		clauses = join->tokens->baserestrictinfo;
+	else
+		all = Min(all, join->keys->rows);
+	foreach(lc, clauses)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+		List	   *clause_on_key = clauses_on_key(join,
+												   list_make1(clause->clause));
+
+		/* those that say which keys are listed have been counted */
+		if (clause_on_key != NIL &&
+			velt_qual_match(join->tokens, relation_of(join->tokens)->table,
+							clause->clause) == NULL)
+			on_key = lappend(on_key, clause);
+	}
+	return all * clauselist_selectivity(root, on_key, 0, JOIN_INNER, NULL);
+}
+
+static void
+add_join_path(PlannerInfo *root, RelOptInfo *joinrel,
+			  const VeltJoinRelation *join)
+{
+	List	   *quals = listing_quals(join);
+	double		requests = clamp_row_est(asked_keys(root, join)) +
+		velt_relation_requests(root, join->keys, quals);
+	double		rows = joinrel->rows;
+	Cost		startup;
+	Cost		total;
+	Cost		first_answer;
+	Cost		answers;
+
+	velt_relation_cost(root, join->keys, quals, join->keys->rows, -1,
+					   &startup, &total);
+	velt_relation_request_cost(&relation_of(join->tokens)->settings, requests,
+							   true, &first_answer, &answers);
+	startup += first_answer;
+	/* tokens are asked for while keys still arrive */
+	total = Max(total, answers) + first_answer +
+		rows * (cpu_tuple_cost + join->tokens->baserestrictcost.per_tuple);
+	add_path(joinrel, (Path *)
+			 velt_compat_foreign_join_path(root, joinrel, rows, startup,
+										   total));
+}
+
+void
+veltGetForeignJoinPaths(PlannerInfo *root, RelOptInfo *joinrel,
+						RelOptInfo *outerrel, RelOptInfo *innerrel,
+						JoinType jointype, JoinPathExtraData *extra)
+{
+	/* asked for both orders of the tables: the result is the same */
+	if (joinrel->fdw_private)
+		return;
+	joinrel->fdw_private = make_join(root, joinrel, outerrel, innerrel,
+									 jointype, extra->restrictlist);
+	if (joinrel->fdw_private)
+		add_join_path(root, joinrel, joinrel->fdw_private);
+}
+
+bool
+velt_join_is_async_capable(RelOptInfo *joinrel)
+{
+	const VeltJoinRelation *join = joinrel->fdw_private;
+
+	return relation_of(join->keys)->settings.async_capable &&
+		relation_of(join->tokens)->settings.async_capable;
+}
+
+/* ----------
+ * Plan
+ * ----------
+ */
+
+/*
+ * Conditions below an outer join and columns above it may have the same
+ * column in two guises: for the scan there is one.
+ */
+static Node *
+use_columns_of_tlist(Node *node, void *context)
+{
+	List	   *tlist = context;
+	ListCell   *lc;
+
+	if (node == NULL || !IsA(node, Var))
+		return node == NULL ? NULL :
+			expression_tree_mutator(node, use_columns_of_tlist, context);
+	foreach(lc, tlist)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (var->varno == ((Var *) node)->varno &&
+			var->varattno == ((Var *) node)->varattno)
+			return copyObject((Node *) var);
+	}
+	return node;
+}
+
+/* What the scan returns: every column that is looked at, once. */
+static List *
+make_scan_tlist(const RelOptInfo *joinrel, List *above, List *conditions)
+{
+	List	   *tlist = NIL;
+	List	   *exprs = list_concat_copy(joinrel->reltarget->exprs, above);
+	List	   *vars = pull_var_clause((Node *) exprs,
+									   PVC_RECURSE_PLACEHOLDERS);
+	ListCell   *lc;
+
+	tlist = add_to_flat_tlist(tlist, vars);
+	foreach(lc, conditions)
+	{
+		Node	   *node = use_columns_of_tlist(lfirst(lc), tlist);
+
+		lfirst(lc) = node;
+		tlist = add_to_flat_tlist(tlist, pull_var_clause(node, 0));
+	}
+	return tlist;
+}
+
+ForeignScan *
+velt_join_plan(RelOptInfo *joinrel, List *tlist)
+{
+	VeltJoinRelation *join = joinrel->fdw_private;
+	List	   *conditions = join_conditions(join);
+	List	   *above = extract_actual_clauses(join->above, false);
+	List	   *scan_tlist = make_scan_tlist(joinrel, above, conditions);
+	List	   *columns = get_tlist_exprs(scan_tlist, false);
+	VeltScanPlan plan = {
+		.resource = relation_of(join->keys)->settings.resource,
+		.attnums = velt_relation_columns(join->keys, columns),
+		.join = join->kind,
+		.tokens = relation_of(join->tokens)->settings.resource,
+		.token_attnums = velt_relation_columns(join->tokens, columns),
+		.keys_first = join->keys->relid < join->tokens->relid
+	};
+	List	   *values = velt_qual_plan(listing_quals(join), &plan);
+
+	return make_foreignscan(tlist, above, 0, list_concat(values, conditions),
+							velt_scan_plan_encode(&plan), scan_tlist, NIL,
+							NULL);
+}
