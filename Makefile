@@ -39,9 +39,12 @@ OBJS = \
 	src/commands/import.o \
 	src/commands/validator.o \
 	src/executor/async.o \
+	src/executor/batch_join.o \
 	src/executor/fetch.o \
 	src/executor/filter_keys.o \
 	src/executor/join.o \
+	src/executor/key_lookup.o \
+	src/executor/key_table.o \
 	src/executor/scan.o \
 	src/executor/source.o \
 	src/executor/tuple.o \
@@ -51,6 +54,8 @@ OBJS = \
 	src/foreign/scan_plan.o \
 	src/foreign/session.o \
 	src/foreign/token_file.o \
+	src/optimizer/batch_join.o \
+	src/optimizer/columns.o \
 	src/optimizer/join.o \
 	src/optimizer/limit.o \
 	src/optimizer/qual.o \

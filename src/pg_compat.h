@@ -108,6 +108,45 @@ velt_compat_foreign_join_path(PlannerInfo *root, RelOptInfo *rel, double rows,
 									NIL);
 }
 
+/* What gates a join, for the core to check; before 17 there is no such join. */
+static inline void
+velt_compat_set_custom_restrictinfo(CustomPath *path, List *restrictinfo)
+{
+#if PG_VERSION_NUM >= 170000
+	path->custom_restrictinfo = restrictinfo;
+#else
+	(void) path;
+	(void) restrictinfo;
+#endif
+}
+
+/* A semi-join as an inner join with its outer side made unique. */
+static inline bool
+velt_compat_is_unique_outer(JoinType type)
+{
+#if PG_VERSION_NUM >= 190000
+	(void) type;
+	return false;
+#else
+	return type == JOIN_UNIQUE_OUTER;
+#endif
+}
+
+static inline Path *
+velt_compat_unique_path(PlannerInfo *root, RelOptInfo *rel, Path *path,
+						SpecialJoinInfo *sjinfo)
+{
+#if PG_VERSION_NUM >= 190000
+	(void) root;
+	(void) rel;
+	(void) path;
+	(void) sjinfo;
+	return NULL;
+#else
+	return (Path *) create_unique_path(root, rel, path, sjinfo);
+#endif
+}
+
 /* A set of wait events that lives as long as the context, or the session. */
 static inline WaitEventSet *
 velt_compat_wait_event_set(int nevents)

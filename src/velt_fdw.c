@@ -1,21 +1,39 @@
 /*
  * velt_fdw.c
- *		The handler: which routine answers which callback.
+ *		What PostgreSQL calls: the routines of the handler, and what is set up
+ *		when the library is loaded.
  */
 #include "postgres.h"
 
 #include "commands/commands.h"
 #include "executor/async.h"
+#include "executor/batch_join.h"
 #include "executor/scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
+#include "optimizer/batch_join.h"
 #include "optimizer/join.h"
 #include "optimizer/limit.h"
 #include "optimizer/relation.h"
+#include "utils/guc.h"
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(velt_fdw_handler);
+
+void		_PG_init(void);
+
+void
+_PG_init(void)
+{
+	DefineCustomBoolVariable("velt_fdw.enable_batch_join",
+							 "Enables the planner's use of batched joins with Velt tables.",
+							 NULL, &velt_enable_batch_join, true, PGC_USERSET,
+							 GUC_EXPLAIN, NULL, NULL, NULL);
+	MarkGUCPrefixReserved("velt_fdw");
+	velt_batch_join_register(velt_explain_batch_join);
+	velt_batch_join_install();
+}
 
 Datum
 velt_fdw_handler(PG_FUNCTION_ARGS pg_attribute_unused())

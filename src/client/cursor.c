@@ -28,6 +28,7 @@ typedef struct Fetch
 	int			attempts;
 	void	   *tag;			/* of its chain */
 	bool		rowless;		/* there is nothing in the page */
+	size_t		nkeys_done;		/* so many keys have no further page */
 } Fetch;
 
 typedef TAILQ_HEAD(FetchList, Fetch) FetchList;
@@ -336,6 +337,7 @@ fetch_succeeded(Fetch *fetch)
 		fail(cursor, fetch->number, &error);
 	}
 	fetch->rowless = velt_page_is_empty(fetch->page);
+	fetch->nkeys_done = fetch->chain->more ? 0 : fetch->chain->nkeys;
 	if (fetch->rowless && fetch->chain->more)
 	{
 		continue_chain(fetch);
@@ -361,6 +363,7 @@ keys_not_found(Fetch *fetch, VeltError *error)
 	{
 		chain->more = false;
 		fetch->rowless = true;
+		fetch->nkeys_done = 1;
 		fetch_ready(fetch);
 		return true;
 	}
@@ -705,16 +708,22 @@ velt_cursor_wants_key(const VeltCursor *cursor)
 }
 
 bool
-velt_cursor_add_key(VeltCursor *cursor, VeltString key, void *tag,
-					VeltError *error)
+velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
+					 size_t nkeys, void *tag, VeltError *error)
 {
-	return add_waiting(cursor, &key, 1, 1, tag, false, error);
+	return add_waiting(cursor, keys, nkeys, (int) nkeys, tag, false, error);
 }
 
 void *
 velt_cursor_tag(const VeltCursor *cursor)
 {
 	return cursor->held ? cursor->held->tag : NULL;
+}
+
+size_t
+velt_cursor_keys_done(const VeltCursor *cursor)
+{
+	return cursor->held ? cursor->held->nkeys_done : 0;
 }
 
 bool

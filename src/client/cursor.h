@@ -84,14 +84,25 @@ extern VeltCursorStatus velt_cursor_next_page(VeltCursor *cursor,
 											  VeltError *error);
 
 /*
- * A filtered cursor takes further keys: whether it has use for one now,
- * without more of them at hand than it can ask for at once; one more, copied,
- * with a tag to know it by; and the tag of the page handed up last.
+ * A filtered cursor takes further keys.  Whether it has use for some now, with
+ * fewer requests at hand than it can make at once.
  */
 extern bool velt_cursor_wants_key(const VeltCursor *cursor);
-extern bool velt_cursor_add_key(VeltCursor *cursor, VeltString key, void *tag,
-								VeltError *error);
+
+/*
+ * Has it ask for these keys in one request, so no more of them than the
+ * resource's filter_max.  A single one is copied; several are borrowed until
+ * all of them are done with.
+ */
+extern bool velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
+								 size_t nkeys, void *tag, VeltError *error);
+
+/*
+ * The tag of the keys that the page handed up last is about, and how many of
+ * them are done with by that page.
+ */
 extern void *velt_cursor_tag(const VeltCursor *cursor);
+extern size_t velt_cursor_keys_done(const VeltCursor *cursor);
 
 /* Whether all keys that it was given are done with, and all pages handed up. */
 extern bool velt_cursor_is_idle(const VeltCursor *cursor);

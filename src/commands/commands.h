@@ -23,6 +23,8 @@ extern bool veltAnalyzeForeignTable(Relation relation,
 /* explain.c */
 extern void veltExplainForeignScan(ForeignScanState *node,
 								   struct ExplainState *es);
+extern void velt_explain_batch_join(CustomScanState *node, List *ancestors,
+									struct ExplainState *es);
 
 /* import.c */
 extern List *veltImportForeignSchema(ImportForeignSchemaStmt *stmt,

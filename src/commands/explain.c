@@ -6,6 +6,7 @@
 
 #include "commands/commands.h"
 #include "common/int.h"
+#include "executor/batch_join.h"
 #include "executor/scan.h"
 #include "lib/stringinfo.h"
 #include "nodes/value.h"
@@ -188,4 +189,72 @@ veltExplainForeignScan(ForeignScanState *node, ExplainState *es)
 										 scan->source.settings.page_size), es);
 	if (es->analyze)
 		explain_counters(&scan->stats, es);
+}
+
+/* ----------
+ * Batched join
+ * ----------
+ */
+
+static const char *
+join_type_name(JoinType type)
+{
+	switch (type)
+	{
+		case JOIN_LEFT:
+			return "Left";
+		case JOIN_SEMI:
+			return "Semi";
+		case JOIN_ANTI:
+			return "Anti";
+		default:
+			return "Inner";
+	}
+}
+
+static void
+explain_batch_condition(CustomScanState *node, const char *label, int member,
+						List *ancestors, ExplainState *es)
+{
+	CustomScan *plan = (CustomScan *) node->ss.ps.plan;
+	List	   *context = set_deparse_context_plan(es->deparse_cxt,
+												   (Plan *) plan, ancestors);
+
+	ExplainPropertyText(label,
+						deparse_expression(list_nth(plan->custom_exprs, member),
+										   context, true, false), es);
+}
+
+void
+velt_explain_batch_join(CustomScanState *node, List *ancestors,
+						ExplainState *es)
+{
+	const CustomScan *plan = (const CustomScan *) node->ss.ps.plan;
+	ForeignScanState *inner = list_nth(node->custom_ps, VELT_BATCH_INNER);
+	const VeltScan *scan = inner->fdw_state;
+	const VeltBatchStats *stats = velt_batch_join_stats(node);
+
+	ExplainPropertyText("Velt Join Type",
+						join_type_name(list_nth_int(plan->custom_private,
+													VELT_BATCH_JOIN_TYPE)),
+						es);
+	explain_batch_condition(node, "Velt Batch Key", VELT_BATCH_KEY, ancestors,
+							es);
+	explain_batch_condition(node, "Velt Join Filter", VELT_BATCH_CONDITION,
+							ancestors, es);
+	ExplainPropertyList("Velt Endpoint",
+						list_make1(endpoint(scan->plan->resource)), es);
+	if (es->verbose && scan->plan->nterms > 0)
+		ExplainPropertyText("Velt Filter",
+							deparse_filter(inner, scan->plan, es), es);
+	if (es->verbose && scan->plan->resource->paged)
+		ExplainPropertyInteger("Velt Page Size", NULL,
+							   scan->plan->resource->filter_max, es);
+	if (!es->analyze)
+		return;
+	ExplainPropertyInteger("Velt Batches", NULL, stats->batches, es);
+	ExplainPropertyInteger("Velt Distinct Keys", NULL, stats->keys.asked, es);
+	ExplainPropertyInteger("Velt Keys Remembered", NULL,
+						   stats->keys.remembered, es);
+	explain_counters(&stats->keys.scan, es);
 }

@@ -32,22 +32,27 @@ compare_keys(const void *a, const void *b)
  */
 #define MAX_KEY_BYTES		8192
 
-/* Adds a text. */
-static void
-add_key(VeltKeys *keys, Datum value)
+bool
+velt_filter_key(Datum value, VeltString *key)
 {
-	text	   *key = DatumGetTextPP(value);
-	char	   *bytes = VARDATA_ANY(key);
-	size_t		length = VARSIZE_ANY_EXHDR(key);
+	text	   *key_text = DatumGetTextPP(value);
+	char	   *bytes = VARDATA_ANY(key_text);
+	size_t		length = VARSIZE_ANY_EXHDR(key_text);
 	char	   *converted;
 
 	if (length == 0 || length > MAX_KEY_BYTES)
-		return;
+		return false;
 	converted = pg_server_to_any(bytes, (int) length, PG_UTF8);
-	keys->items[keys->nitems].bytes = converted;
-	keys->items[keys->nitems].length = converted == bytes ?
-		length : strlen(converted);
-	keys->nitems++;
+	key->bytes = converted;
+	key->length = converted == bytes ? length : strlen(converted);
+	return true;
+}
+
+static void
+add_key(VeltKeys *keys, Datum value)
+{
+	if (velt_filter_key(value, &keys->items[keys->nitems]))
+		keys->nitems++;
 }
 
 static void
@@ -156,11 +161,9 @@ velt_filter_keys_evaluate(const VeltScanPlan *plan, List *values,
 }
 
 bool
-velt_filter_keys_contain(const VeltKeys *keys, const char *key)
+velt_filter_keys_contain(const VeltKeys *keys, VeltString key)
 {
-	VeltString	wanted = {key, strlen(key)};
-
 	return keys->nitems > 0 &&
-		bsearch(&wanted, keys->items, keys->nitems, sizeof(VeltString),
+		bsearch(&key, keys->items, keys->nitems, sizeof(VeltString),
 				compare_keys) != NULL;
 }

@@ -27,6 +27,11 @@ extern bool velt_filter_keys_evaluate(const VeltScanPlan *plan, List *values,
 									  VeltFilterTarget target,
 									  ExprContext *econtext, VeltKeys *keys);
 
-extern bool velt_filter_keys_contain(const VeltKeys *keys, const char *key);
+extern bool velt_filter_keys_contain(const VeltKeys *keys, VeltString key);
+
+/*
+ * A text as a key in UTF-8, maybe its own bytes; false if it can be none.
+ */
+extern bool velt_filter_key(Datum value, VeltString *key);
 
 #endif							/* VELT_EXECUTOR_FILTER_KEYS_H */

@@ -328,8 +328,8 @@ ask(VeltJoin *join, VeltString key, TupleTableSlot *slot)
 
 	asked->row = ExecCopySlotMinimalTuple(slot);
 	MemoryContextSwitchTo(old);
-	if (!velt_cursor_add_key(join->token_source.fetch.cursor, key, asked,
-							 &error))
+	if (!velt_cursor_add_keys(join->token_source.fetch.cursor, &key, 1, asked,
+							  &error))
 		velt_source_report(&join->token_source, &error);
 }
 

@@ -140,12 +140,14 @@ static bool
 workspace_wanted(VeltScan *scan, ExprContext *econtext,
 				 const VeltCredentials *credentials)
 {
+	VeltString	ours = {credentials->workspace_id,
+		strlen(credentials->workspace_id)};
 	VeltKeys	workspaces;
 
 	return !velt_filter_keys_evaluate(scan->plan, scan->values,
 									  VELT_FILTER_WORKSPACE, econtext,
 									  &workspaces) ||
-		velt_filter_keys_contain(&workspaces, credentials->workspace_id);
+		velt_filter_keys_contain(&workspaces, ours);
 }
 
 /* The value of a LIMIT or OFFSET expression; "otherwise" for NULL. */
@@ -214,6 +216,25 @@ start_scan(ForeignScanState *node)
 		velt_join_start(scan->join, scan->userid, &spec);
 	else
 		velt_source_open(&scan->source, &spec);
+}
+
+void
+velt_scan_open_for_keys(ForeignScanState *node, VeltScanStats *stats,
+						VeltKeys *allowed, bool *restricted)
+{
+	VeltScan   *scan = node->fdw_state;
+	VeltCursorSpec spec;
+
+	velt_source_acquire(&scan->source, scan->userid, stats, &spec);
+	add_quals(scan, node->ss.ps.ps_ExprContext,
+			  velt_source_credentials(&scan->source), &spec);
+	*restricted = spec.filtered;
+	allowed->items = (VeltString *) spec.keys;
+	allowed->nitems = spec.nkeys;
+	spec.filtered = true;
+	spec.nkeys = 0;
+	spec.every_key = true;
+	velt_source_open(&scan->source, &spec);
 }
 
 bool

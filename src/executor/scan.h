@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "executor/filter_keys.h"
 #include "executor/join.h"
 #include "executor/source.h"
 #include "foreign/fdwapi.h"
@@ -36,6 +37,15 @@ typedef struct VeltScan
 	MemoryContext keys_context; /* of one evaluation of the filters */
 	MemoryContextCallback cleanup;	/* of what async.c holds */
 } VeltScan;
+
+/*
+ * For who does without the rows of the scan, but asks for keys of its own:
+ * opens its source with no key to ask for yet.  What the remote quals allow is
+ * in "allowed" if they restrict the keys, and stands until the next call.
+ */
+extern void velt_scan_open_for_keys(ForeignScanState *node,
+									VeltScanStats *stats, VeltKeys *allowed,
+									bool *restricted);
 
 /* Whether its next row, its end or an error can be had without waiting. */
 extern bool velt_scan_has_news(const VeltScan *scan);

@@ -14,6 +14,7 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/clauses.h"
+#include "optimizer/columns.h"
 #include "optimizer/join.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -221,25 +222,6 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
  * ----------
  */
 
-/* Security barriers are kept: what is behind one is checked after it. */
-static int
-compare_levels(const ListCell *a, const ListCell *b)
-{
-	Index		left = lfirst_node(RestrictInfo, a)->security_level;
-	Index		right = lfirst_node(RestrictInfo, b)->security_level;
-
-	return left < right ? -1 : left > right;
-}
-
-static List *
-clauses_of(List *some, List *others)
-{
-	List	   *all = list_concat_copy(some, others);
-
-	list_sort(all, compare_levels);
-	return extract_actual_clauses(all, false);
-}
-
 /* The column of a key in the place of that of its tokens. */
 static Node *
 put_key_column(Node *node, void *context)
@@ -320,13 +302,15 @@ join_conditions(const VeltJoinRelation *join)
 
 	if (keeps_tokens(join->kind))
 	{
-		exprs[VELT_TOKEN_EXISTS] = clauses_of(tokens, NIL);
-		exprs[VELT_PAIR_MATCHES] = clauses_of(keys, join->on);
+		exprs[VELT_TOKEN_EXISTS] = velt_clauses(tokens);
+		exprs[VELT_PAIR_MATCHES] =
+			velt_clauses(list_concat_copy(keys, join->on));
 	}
 	else
 	{
-		exprs[VELT_KEY_EXISTS] = clauses_of(keys, NIL);
-		exprs[VELT_PAIR_MATCHES] = clauses_of(tokens, join->on);
+		exprs[VELT_KEY_EXISTS] = velt_clauses(keys);
+		exprs[VELT_PAIR_MATCHES] =
+			velt_clauses(list_concat_copy(tokens, join->on));
 	}
 	asked = asked_condition(join, exprs[VELT_PAIR_MATCHES],
 							exprs[VELT_TOKEN_EXISTS]);
@@ -442,30 +426,6 @@ velt_join_is_async_capable(RelOptInfo *joinrel)
  * ----------
  */
 
-/*
- * Conditions below an outer join and columns above it may have the same
- * column in two guises: for the scan there is one.
- */
-static Node *
-use_columns_of_tlist(Node *node, void *context)
-{
-	List	   *tlist = context;
-	ListCell   *lc;
-
-	if (node == NULL || !IsA(node, Var))
-		return node == NULL ? NULL :
-			expression_tree_mutator(node, use_columns_of_tlist, context);
-	foreach(lc, tlist)
-	{
-		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
-
-		if (var->varno == ((Var *) node)->varno &&
-			var->varattno == ((Var *) node)->varattno)
-			return copyObject((Node *) var);
-	}
-	return node;
-}
-
 /* What the scan returns: every column that is looked at, once. */
 static List *
 make_scan_tlist(const RelOptInfo *joinrel, List *above, List *conditions)
@@ -479,7 +439,7 @@ make_scan_tlist(const RelOptInfo *joinrel, List *above, List *conditions)
 	tlist = add_to_flat_tlist(tlist, vars);
 	foreach(lc, conditions)
 	{
-		Node	   *node = use_columns_of_tlist(lfirst(lc), tlist);
+		Node	   *node = velt_columns_of_tlist(lfirst(lc), tlist);
 
 		lfirst(lc) = node;
 		tlist = add_to_flat_tlist(tlist, pull_var_clause(node, 0));

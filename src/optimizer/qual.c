@@ -165,6 +165,17 @@ velt_qual_match(RelOptInfo *rel, const VeltTable *table, Expr *clause)
 	return NULL;
 }
 
+Var *
+velt_qual_column(RelOptInfo *rel, const VeltTable *table, Expr *clause)
+{
+	Subject		subject = {rel, table};
+	VeltFilterTarget target;
+	List	   *args = ((OpExpr *) clause)->args;
+
+	return (Var *) strip_relabels(is_target(linitial(args), &subject, &target) ?
+								  linitial(args) : lsecond(args));
+}
+
 static bool
 is_key(Expr *expr, const Subject *subject)
 {

@@ -28,6 +28,10 @@ typedef struct VeltQual
 extern VeltQual *velt_qual_match(RelOptInfo *rel, const VeltTable *table,
 								 Expr *clause);
 
+/* The column of the relation that a clause with a VeltQual of one value is about. */
+extern Var *velt_qual_column(RelOptInfo *rel, const VeltTable *table,
+							 Expr *clause);
+
 /*
  * Whether the clause says no more than that the key of the one relation is
  * that of the other; if so, sets the two columns.

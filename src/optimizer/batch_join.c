@@ -1,0 +1,348 @@
+/*
+ * optimizer/batch_join.c
+ *		Plans for a join that asks for the keys of many outer rows together.
+ *
+ * PostgreSQL joins with a parameterized foreign scan one outer row at a time.
+ * This path is offered wherever it could do so: the outer side has the key of
+ * the foreign table on the inner side.
+ */
+#include "postgres.h"
+
+#include <math.h>
+
+#include "executor/batch_join.h"
+#include "foreign/fdwapi.h"
+#include "nodes/makefuncs.h"
+#include "optimizer/batch_join.h"
+#include "optimizer/columns.h"
+#include "optimizer/cost.h"
+#include "optimizer/optimizer.h"
+#include "optimizer/pathnode.h"
+#include "optimizer/paths.h"
+#include "optimizer/qual.h"
+#include "optimizer/relation.h"
+#include "optimizer/restrictinfo.h"
+#include "optimizer/tlist.h"
+#include "pg_compat.h"
+#include "utils/selfuncs.h"
+
+/* Requests that are made one after the other until the window has grown. */
+#define RAMP_UP_ROUNDS		2
+
+bool		velt_enable_batch_join = true;
+
+static set_join_pathlist_hook_type previous_hook = NULL;
+
+/* One join, while paths for it are made. */
+typedef struct Candidate
+{
+	PlannerInfo *root;
+	RelOptInfo *joinrel;
+	RelOptInfo *outer;
+	RelOptInfo *inner;
+	JoinType	type;			/* the executor's */
+	List	   *restrictlist;
+	Expr	   *key;			/* of the outer side */
+	Var		   *key_column;		/* of the inner */
+	QualCost	qual_cost;
+} Candidate;
+
+/* The members of a path's custom_private. */
+enum
+{
+	PATH_JOIN_TYPE,				/* integer node */
+	PATH_RESTRICTLIST,
+	PATH_KEY,
+	PATH_KEY_COLUMN
+};
+
+/* ----------
+ * Paths
+ * ----------
+ */
+
+static bool
+is_lookup_table(const RelOptInfo *rel)
+{
+	return IS_SIMPLE_REL(rel) && rel->fdwroutine &&
+		rel->fdwroutine->GetForeignPaths == veltGetForeignPaths &&
+		((VeltRelation *) rel->fdw_private)->settings.resource->filter_column &&
+		bms_is_empty(rel->lateral_relids);
+}
+
+/*
+ * Finds the clause that gives each outer row its key.  In an outer join it
+ * must be one of the join itself: others are checked on what it returns.
+ */
+static bool
+find_key(Candidate *join)
+{
+	const VeltTable *table = ((VeltRelation *) join->inner->fdw_private)->table;
+	ListCell   *lc;
+
+	foreach(lc, join->restrictlist)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+		Relids		needed;
+		VeltQual   *qual;
+
+		if (IS_OUTER_JOIN(join->type) &&
+			RINFO_IS_PUSHED_DOWN(clause, join->joinrel->relids))
+			continue;
+		qual = velt_qual_match(join->inner, table, clause->clause);
+		if (qual == NULL || qual->target != VELT_FILTER_KEY ||
+			list_length(qual->values) != 1 ||
+			linitial_int(qual->kinds) != VELT_FILTER_EQUAL)
+			continue;
+		needed = pull_varnos(join->root, linitial(qual->values));
+		if (bms_is_empty(needed) ||
+			!bms_is_subset(needed, join->outer->relids))
+			continue;
+		join->key = linitial(qual->values);
+		join->key_column = velt_qual_column(join->inner, table,
+											clause->clause);
+		return true;
+	}
+	return false;
+}
+
+/* The foreign table's scan of all rows. */
+static Path *
+plain_scan(const RelOptInfo *rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->pathlist)
+	{
+		Path	   *path = lfirst(lc);
+
+		if (IsA(path, ForeignPath) && path->param_info == NULL)
+			return path;
+	}
+	return NULL;
+}
+
+/*
+ * Costs the path: so many requests as there are different keys, in rounds, and
+ * then what a join costs.
+ */
+static void
+cost_path(const Candidate *join, const Path *outer, Path *path)
+{
+	VeltRelation *info = join->inner->fdw_private;
+	double		keys = estimate_num_groups(join->root, list_make1(join->key),
+										   clamp_row_est(outer->rows), NULL,
+										   NULL);
+	double		requests = ceil(keys / info->settings.resource->filter_max);
+	double		pairs = Max(outer->rows, join->joinrel->rows);
+	Cost		first;
+	Cost		all;
+
+	velt_relation_request_cost(&info->settings, requests, true, &first, &all);
+	if (requests > 1)
+		all += first * Min(RAMP_UP_ROUNDS, requests - 1);
+	path->startup_cost = outer->startup_cost + first +
+		join->qual_cost.startup + join->inner->baserestrictcost.startup;
+	path->total_cost = outer->total_cost + all +
+		join->qual_cost.startup + join->inner->baserestrictcost.startup +
+		pairs * (cpu_tuple_cost + cpu_operator_cost +
+				 join->qual_cost.per_tuple +
+				 join->inner->baserestrictcost.per_tuple);
+}
+
+static Plan *plan_batch_join(PlannerInfo *root, RelOptInfo *rel,
+							 CustomPath *best_path, List *tlist,
+							 List *clauses, List *custom_plans);
+
+static const CustomPathMethods path_methods = {
+	.CustomName = "Velt Batch Join",
+	.PlanCustomPath = plan_batch_join,
+};
+
+/* Rows leave in the outer's order, so what that is sorted by the join is. */
+static void
+add_batch_path(const Candidate *join, Path *outer)
+{
+	CustomPath *path = makeNode(CustomPath);
+	Path	   *inner = plain_scan(join->inner);
+
+	if (inner == NULL)
+		return;
+	path->path.pathtype = T_CustomScan;
+	path->path.parent = join->joinrel;
+	path->path.pathtarget = join->joinrel->reltarget;
+	path->path.rows = join->joinrel->rows;
+	path->path.pathkeys = outer->pathkeys;
+	cost_path(join, outer, &path->path);
+	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
+	path->custom_paths = list_make2(outer, inner);
+	path->custom_private = list_make4(makeInteger(join->type),
+									  join->restrictlist, join->key,
+									  join->key_column);
+	velt_compat_set_custom_restrictinfo(path, join->restrictlist);
+	path->methods = &path_methods;
+	add_path(join->joinrel, &path->path);
+}
+
+/* The outer's paths that need nothing from elsewhere. */
+static void
+add_batch_paths(const Candidate *join, bool unique, SpecialJoinInfo *sjinfo)
+{
+	ListCell   *lc;
+
+	if (unique)
+	{
+		Path	   *outer = join->outer->cheapest_total_path;
+
+		if (outer && outer->param_info == NULL)
+			outer = velt_compat_unique_path(join->root, join->outer, outer,
+											sjinfo);
+		if (outer && outer->param_info == NULL)
+			add_batch_path(join, outer);
+		return;
+	}
+	foreach(lc, join->outer->pathlist)
+	{
+		Path	   *outer = lfirst(lc);
+
+		if (outer->param_info == NULL)
+			add_batch_path(join, outer);
+	}
+}
+
+static void
+consider_batch_join(PlannerInfo *root, RelOptInfo *joinrel,
+					RelOptInfo *outerrel, RelOptInfo *innerrel,
+					JoinType jointype, JoinPathExtraData *extra)
+{
+	bool		unique = velt_compat_is_unique_outer(jointype);
+	Candidate	join = {
+		.root = root,
+		.joinrel = joinrel,
+		.outer = outerrel,
+		.inner = innerrel,
+		.type = unique ? JOIN_INNER : jointype,
+		.restrictlist = extra->restrictlist
+	};
+
+	if (previous_hook)
+		previous_hook(root, joinrel, outerrel, innerrel, jointype, extra);
+	if (!velt_enable_batch_join || !is_lookup_table(innerrel) ||
+		!bms_is_empty(joinrel->lateral_relids))
+		return;
+	if (join.type != JOIN_INNER && join.type != JOIN_LEFT &&
+		join.type != JOIN_SEMI && join.type != JOIN_ANTI)
+		return;
+	if (!find_key(&join))
+		return;
+	cost_qual_eval(&join.qual_cost, join.restrictlist, root);
+	add_batch_paths(&join, unique, extra->sjinfo);
+}
+
+void
+velt_batch_join_install(void)
+{
+	previous_hook = set_join_pathlist_hook;
+	set_join_pathlist_hook = consider_batch_join;
+}
+
+/* ----------
+ * Plan
+ * ----------
+ */
+
+/* The columns of both children, one after the other. */
+static List *
+joined_tlist(List *children)
+{
+	List	   *tlist = NIL;
+	ListCell   *child;
+	ListCell   *lc;
+
+	foreach(child, children)
+	{
+		foreach(lc, ((Plan *) lfirst(child))->targetlist)
+		{
+			Expr	   *expr = lfirst_node(TargetEntry, lc)->expr;
+
+			tlist = lappend(tlist,
+							makeTargetEntry(copyObject(expr),
+											list_length(tlist) + 1, NULL,
+											false));
+		}
+	}
+	return tlist;
+}
+
+/* Which of the plan's columns that one is, from 0. */
+static int
+find_column(const Plan *plan, const Var *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->targetlist)
+	{
+		Var		   *var = (Var *) lfirst_node(TargetEntry, lc)->expr;
+
+		if (IsA(var, Var) && var->varno == column->varno &&
+			var->varattno == column->varattno)
+			return foreach_current_index(lc);
+	}
+	elog(ERROR, "key column is not among those of the inner plan");
+}
+
+/* What is checked of a pair, and what on the rows that the join returns. */
+static void
+split_clauses(JoinType type, List *restrictlist, Relids relids, List **joining,
+			  List **above)
+{
+	List	   *joins = NIL;
+	List	   *others = NIL;
+	ListCell   *lc;
+
+	foreach(lc, restrictlist)
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+
+		if (IS_OUTER_JOIN(type) && RINFO_IS_PUSHED_DOWN(clause, relids))
+			others = lappend(others, clause);
+		else
+			joins = lappend(joins, clause);
+	}
+	*joining = velt_clauses(joins);
+	*above = velt_clauses(others);
+}
+
+static Plan *
+plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
+				CustomPath *best_path, List *tlist,
+				List *clauses pg_attribute_unused(), List *custom_plans)
+{
+	CustomScan *plan = makeNode(CustomScan);
+	List	   *members = best_path->custom_private;
+	JoinType	type = intVal(list_nth(members, PATH_JOIN_TYPE));
+	Plan	   *inner = list_nth(custom_plans, VELT_BATCH_INNER);
+	List	   *scan_tlist = joined_tlist(custom_plans);
+	List	   *joining;
+	List	   *above;
+	List	   *exprs;
+
+	split_clauses(type, list_nth(members, PATH_RESTRICTLIST), rel->relids,
+				  &joining, &above);
+	exprs = list_make2(list_nth(members, PATH_KEY),
+					   make_ands_explicit(joining));
+	plan->scan.plan.targetlist =
+		(List *) velt_columns_of_tlist((Node *) tlist, scan_tlist);
+	plan->scan.plan.qual =
+		(List *) velt_columns_of_tlist((Node *) above, scan_tlist);
+	plan->custom_exprs =
+		(List *) velt_columns_of_tlist((Node *) exprs, scan_tlist);
+	plan->custom_scan_tlist = scan_tlist;
+	plan->custom_plans = custom_plans;
+	plan->custom_private =
+		list_make2_int(type, find_column(inner, list_nth(members,
+														 PATH_KEY_COLUMN)));
+	plan->flags = best_path->flags;
+	plan->methods = &velt_batch_join_scan_methods;
+	return &plan->scan.plan;
+}

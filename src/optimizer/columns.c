@@ -1,0 +1,69 @@
+/*
+ * optimizer/columns.c
+ *		Columns in expressions of a plan that joins.
+ */
+#include "postgres.h"
+
+#include "nodes/nodeFuncs.h"
+#include "nodes/pathnodes.h"
+#include "optimizer/columns.h"
+#include "optimizer/restrictinfo.h"
+
+/* Whether the two are the same column, or the same expression from below. */
+static bool
+same_column(const Node *a, const Node *b)
+{
+	if (nodeTag(a) != nodeTag(b))
+		return false;
+	if (IsA(a, Var))
+		return ((const Var *) a)->varno == ((const Var *) b)->varno &&
+			((const Var *) a)->varattno == ((const Var *) b)->varattno;
+	return IsA(a, PlaceHolderVar) &&
+		((const PlaceHolderVar *) a)->phid ==
+		((const PlaceHolderVar *) b)->phid;
+}
+
+static Node *
+replace_column(Node *node, void *context)
+{
+	List	   *tlist = context;
+	ListCell   *lc;
+
+	if (node == NULL)
+		return NULL;
+	if (IsA(node, Var) || IsA(node, PlaceHolderVar))
+	{
+		foreach(lc, tlist)
+		{
+			Node	   *column = (Node *) lfirst_node(TargetEntry, lc)->expr;
+
+			if (same_column(column, node))
+				return copyObject(column);
+		}
+	}
+	return expression_tree_mutator(node, replace_column, context);
+}
+
+Node *
+velt_columns_of_tlist(Node *node, List *tlist)
+{
+	return replace_column(node, tlist);
+}
+
+static int
+compare_levels(const ListCell *a, const ListCell *b)
+{
+	Index		left = lfirst_node(RestrictInfo, a)->security_level;
+	Index		right = lfirst_node(RestrictInfo, b)->security_level;
+
+	return left < right ? -1 : left > right;
+}
+
+List *
+velt_clauses(List *restrictinfos)
+{
+	List	   *sorted = list_copy(restrictinfos);
+
+	list_sort(sorted, compare_levels);
+	return extract_actual_clauses(sorted, false);
+}

@@ -1,0 +1,26 @@
+/*
+ * optimizer/columns.h
+ *		Columns in expressions of a plan that joins.
+ */
+#ifndef VELT_OPTIMIZER_COLUMNS_H
+#define VELT_OPTIMIZER_COLUMNS_H
+
+#include "postgres.h"
+
+#include "nodes/pg_list.h"
+#include "nodes/primnodes.h"
+
+/*
+ * A copy of the expression, or list of them, with the columns as the target
+ * list has them.  Below an outer join and above it the same column comes in
+ * two guises: for a plan that is the join there is one.
+ */
+extern Node *velt_columns_of_tlist(Node *node, List *tlist);
+
+/*
+ * The clauses of RestrictInfos, in the order in which security barriers have
+ * them checked.
+ */
+extern List *velt_clauses(List *restrictinfos);
+
+#endif							/* VELT_OPTIMIZER_COLUMNS_H */
