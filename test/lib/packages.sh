@@ -205,6 +205,10 @@ apt_install() {
     trap end_installation EXIT
     log=$scratch/log
     stub_services "$scratch/bin"
+    # Where apt and dpkg leave theirs if a signal ends them.  Anybody's, as
+    # apt checks what it fetched as a user of its own, who would else turn to
+    # /tmp.
+    mkdir -m 1777 "$scratch/tmp"
     apt_command
     if ! { apt_fetch && apt_unpack; } &>"$log"; then
         tail -n 30 "$log" >&2
@@ -217,7 +221,7 @@ apt_install() {
 
 end_installation() {
     if [[ -n $fetch_pid ]]; then
-        kill "$fetch_pid" 2>/dev/null || true
+        end TERM "-$fetch_pid"
         wait "$fetch_pid" || true
     fi
     rm -rf "$scratch"
@@ -237,7 +241,7 @@ stub_services() {
 }
 
 apt_command() {
-    apt=(env DEBIAN_FRONTEND=noninteractive
+    apt=(env DEBIAN_FRONTEND=noninteractive "TMPDIR=$scratch/tmp"
         apt-get -q -y --no-install-recommends
         -o DPkg::Lock::Timeout=600
         -o Dpkg::Use-Pty=0
@@ -246,8 +250,10 @@ apt_command() {
         -o Dpkg::Options::=--force-confold)
 }
 
-# The slow part, in the background so that a signal ends it at once.  Without
-# a network, the lists that are there may do.
+# The slow part, in the background so that a signal ends it at once, and in a
+# process group of its own: the programs that apt fetches with outlive it by
+# a moment, in which they still write.  Without a network, the lists that are
+# there may do.
 apt_fetch() {
     await_fetch "${apt[@]}" update || true
     await_fetch "${apt[@]}" --download-only install "${missing[@]}"
@@ -256,8 +262,10 @@ apt_fetch() {
 await_fetch() {
     local status=0
 
-    "$@" &
+    set -m
+    "$@" </dev/null &
     fetch_pid=$!
+    set +m
     wait "$fetch_pid" || status=$?
     fetch_pid=
     return "$status"
