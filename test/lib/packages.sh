@@ -216,10 +216,13 @@ apt_install() {
     fi
     end_installation
     trap - EXIT
+    exit_on_signals
     say "installed in $(seconds $(($(now_ms) - started)))"
 }
 
 end_installation() {
+    # A second Ctrl-C is not to end this.
+    trap '' HUP INT TERM
     if [[ -n $fetch_pid ]]; then
         end TERM "-$fetch_pid"
         wait "$fetch_pid" || true
