@@ -47,7 +47,11 @@ typedef struct HttpStatus
 	VeltStatus	meaning;
 } HttpStatus;
 
-/* The first row that holds a status decides. */
+/*
+ * The first row that holds a status decides.  A proxy that refuses to connect
+ * is a failure to connect whatever its status, which says only whether to ask
+ * it again.
+ */
 static const HttpStatus http_statuses[] = {
 	{401, 401, {VELT_ERROR_UNAUTHENTICATED, false}},
 	{403, 403, {VELT_ERROR_PERMISSION_DENIED, false}},

@@ -229,6 +229,16 @@ is_refused_certificate(const VeltTransfer *transfer)
 		strstr(transfer->curl_message, " alert ") != NULL;
 }
 
+/* The HTTP status with which a proxy refused to connect, or 0. */
+static int
+proxy_refusal(const VeltTransfer *transfer)
+{
+	long		status = 0;
+
+	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
+	return status >= 300 ? (int) status : 0;
+}
+
 /* What curl saw go wrong, as an error. */
 static void
 describe_failure(const VeltTransfer *transfer, CURLcode code,
@@ -239,12 +249,13 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 	const char *text = transfer->curl_message[0] ? transfer->curl_message :
 		curl_easy_strerror(code);
 	size_t		length;
+	int			refusal = proxy_refusal(transfer);
 
 	if (kind == VELT_ERROR_UNAVAILABLE && is_refused_certificate(transfer))
 		kind = VELT_ERROR_CERTIFICATE;
 	/* what breaks off before a request was sent, did so in connecting */
 	if (kind == VELT_ERROR_UNAVAILABLE &&
-		transfer->phase == VELT_PHASE_CONNECT)
+		(transfer->phase == VELT_PHASE_CONNECT || refusal != 0))
 		kind = VELT_ERROR_CONNECT;
 	velt_error_clean_text(message, sizeof(message), text, strlen(text),
 						  &transfer->config->credentials);
@@ -253,8 +264,9 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 	if (length > 0 && message[length - 1] == '.')
 		message[length - 1] = '\0';
 	velt_error_set(error, kind, "%s.", message);
-	error->transient = kind == VELT_ERROR_UNAVAILABLE ||
-		kind == VELT_ERROR_CONNECT;
+	error->transient = (kind == VELT_ERROR_UNAVAILABLE ||
+						kind == VELT_ERROR_CONNECT) &&
+		(refusal == 0 || velt_error_http_status(refusal).transient);
 }
 
 const char *

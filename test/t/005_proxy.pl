@@ -52,6 +52,51 @@ sub error_without_rows
 	return $error;
 }
 
+# How many attempts a refusal costs where there is time for all of them.
+{
+	my $session = VeltClient->new($nodes[0]);
+
+	add_server(
+		$session,
+		'patient',
+		options => {
+			api_url => $api->url,
+			sslrootcert => "$certs/ca.crt",
+			proxy => $proxy,
+			retry_timeout => '1min'
+		});
+	for my $status (407, 403)
+	{
+		$api->reset;
+		$api->config({ proxy => { status => $status } });
+		fails_with($session, 'SELECT * FROM patient.api_keys',
+			'08001', "a proxy that replies $status");
+		is(scalar record(), 1, 'is asked once');
+	}
+
+	$api->reset;
+	$api->config({ proxy => { status => 502 } });
+	$session->send('SELECT count(*) FROM patient.api_keys');
+	$api->wait_for('proxy.requests.length', 1);
+	$api->config({ proxy => { status => undef } });
+	is_deeply($session->result->{rows},
+		[ [25] ], 'a proxy that replies 502 may yet let it pass');
+	is(scalar record(), 2, 'and is asked again');
+	is($api->stats('requests.total'), 1, 'for the one request');
+
+	# libcurl makes the new connection within the attempt
+	$api->reset;
+	$api->config({ proxy => { status => 407 } });
+	$api->faults([ { nth => 1, do => { close => 'before_headers' } } ]);
+	fails_with($session, 'SELECT * FROM patient.api_keys',
+		'08001', 'a proxy that refuses to replace a lost connection');
+	is($api->stats('faults'), 1, 'which was lost');
+	is(scalar record(), 1, 'is asked once');
+	$api->faults([]);
+	$api->config({ proxy => { status => undef } });
+	$session->close;
+}
+
 for my $node (@nodes)
 {
 	my $where = $node->name;

@@ -1055,6 +1055,63 @@ test_certificate_attempts(void)
 	net_close(&net);
 }
 
+/* A proxy's answers to CONNECT; its connections end with them. */
+typedef struct ProxyCase
+{
+	const char *name;
+	const char *bytes;
+	int			nattempts;
+} ProxyCase;
+
+static const ProxyCase proxy_cases[] = {
+	{"HTTP 407", HEAD("407", "Proxy-Authenticate: Basic realm=x\r\n" EMPTY), 1},
+	{"HTTP 407 that breaks off", "HTTP/1.1 407 Whatever\r\n", 1},
+	{"HTTP 302", HEAD("302", "Location: /\r\n" EMPTY), 1},
+	{"HTTP 400", HEAD("400", EMPTY), 1},
+	{"HTTP 401", HEAD("401", EMPTY), 1},
+	{"HTTP 403", HEAD("403", EMPTY), 1},
+	{"HTTP 404", HEAD("404", EMPTY), 1},
+	{"HTTP 405", HEAD("405", EMPTY), 1},
+	{"HTTP 408", HEAD("408", EMPTY), 1},
+	{"HTTP 501", HEAD("501", EMPTY), 1},
+	{"HTTP 429", HEAD("429", EMPTY), 3},
+	{"HTTP 500", HEAD("500", EMPTY), 3},
+	{"HTTP 502", HEAD("502", EMPTY), 3},
+	{"HTTP 503", HEAD("503", EMPTY), 3},
+	{"HTTP 504", HEAD("504", EMPTY), 3},
+	{"not a byte", "", 3},
+	{"half a status line", "HTTP/1.1 40", 3},
+	{"HTTP 200 and then no TLS", HEAD("200", ""), 3},
+};
+
+static void
+refuse_to_connect(Server *server, int request, void *data)
+{
+	const ProxyCase *c = data;
+
+	server_send(server, request, c->bytes, strlen(c->bytes), true);
+}
+
+static void
+test_proxy_attempts(const ProxyCase *c)
+{
+	char		proxy[100];
+	Net			net;
+
+	open_retrying(&net);
+	snprintf(proxy, sizeof(proxy), "%s", server_url(net.server, "http"));
+	net.config.proxy = proxy;
+	net.config.base_url = "https://api.invalid";
+	net.config.loopback_only = false;
+	server_handle(net.server, refuse_to_connect, (void *) c);
+	is_int(attempts_to_failure(&net), c->nattempts,
+		   "attempts where a proxy replies %s", c->name);
+	is_int(server_requests(net.server), c->nattempts, "... as it sees them");
+	is_int(net.owners[0].error.kind, VELT_ERROR_CONNECT,
+		   "... and no connection is made: %s", net.owners[0].error.detail);
+	net_close(&net);
+}
+
 static void
 test_connection_comes_back(void)
 {
@@ -1386,6 +1443,8 @@ test_retrying(void)
 	test_connect_attempts();
 	test_lookup_attempts();
 	test_certificate_attempts();
+	for (size_t i = 0; i < LENGTH_OF(proxy_cases); i++)
+		test_proxy_attempts(&proxy_cases[i]);
 	test_connection_comes_back();
 }
 
