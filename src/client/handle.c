@@ -146,9 +146,6 @@ set_http(CURL *easy, const VeltTransportConfig *config,
 	code |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
 	code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 							 (long) CURL_HTTP_VERSION_2TLS);
-	/* over HTTP/2 all requests share one connection: wait for the first */
-	code |= curl_easy_setopt(easy, CURLOPT_PIPEWAIT,
-							 config->loopback_only ? 0L : 1L);
 	return code;
 }
 

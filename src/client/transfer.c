@@ -177,7 +177,8 @@ velt_transfer_prepare(CURL *easy)
 }
 
 bool
-velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
+velt_transfer_begin(VeltTransfer *transfer, CURL *easy, bool may_share,
+					int64_t now_ms)
 {
 	transfer->easy = easy;
 	transfer->phase = VELT_PHASE_CONNECT;
@@ -198,6 +199,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_message);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
+	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
 	return curl_easy_setopt(easy, CURLOPT_URL, transfer->url) == CURLE_OK;
 }
 

@@ -53,9 +53,12 @@ extern void velt_transfer_free(VeltTransfer *transfer);
 /* Sets what all transfers have in common, once for a handle. */
 extern void velt_transfer_prepare(CURL *easy);
 
-/* Puts the handle to the transfer's use, for an attempt that begins now. */
+/*
+ * Puts the handle to the transfer's use, for an attempt that begins now.  It
+ * may wait for a connection that is being made, to share it.
+ */
 extern bool velt_transfer_begin(VeltTransfer *transfer, CURL *easy,
-								int64_t now_ms);
+								bool may_share, int64_t now_ms);
 
 /* How long the attempt may take, as far as it has come, in ms. */
 extern int	velt_transfer_time_allowed(const VeltTransfer *transfer);

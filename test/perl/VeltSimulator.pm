@@ -16,6 +16,7 @@ VeltSimulator - the Velt API on loopback, for TAP tests
   is($api->stats('requests.apikeys/get'), 2);
   $api->wait_for('in_flight', 1);
   $api->reset;
+  $api->pause;                               # until $api->continue
   $api->stop;
 
   VeltSimulator::certs($dir);
@@ -136,13 +137,26 @@ sub wait_for
 	return $value;
 }
 
+# In between it does nothing; what comes in waits.
+sub pause { return $_[0]->send_signal('STOP'); }
+sub continue { return $_[0]->send_signal('CONT'); }
+
+sub send_signal
+{
+	my ($self, $signal) = @_;
+
+	kill $signal, $self->{pid} or croak "could not signal the simulator: $!";
+	return;
+}
+
 sub stop
 {
 	my ($self) = @_;
 	my $pid = delete $self->{pid} or return;
 
 	delete $running{$pid};
-	# Closing its standard input ends it.
+	# Closing its standard input ends it, unless it is paused.
+	kill 'CONT', $pid;
 	local $?;
 	close $self->{stdin};
 	waitpid $pid, 0;

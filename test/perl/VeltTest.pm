@@ -41,7 +41,7 @@ our @EXPORT = qw(
   start_node compile_shim
   add_server add_mapping option_list literal
   fails_with poll_until wait_until_waiting wait_until_idle
-  descriptors threads memory_kb
+  descriptors threads memory_kb sockets_with_input
   tempdir write_file serve_tls serve_openssl
 );
 
@@ -226,6 +226,26 @@ sub threads
 	return map { m{([^/]+)$} } @tasks;
 }
 
+# How many sockets of the server at this URL, on 127.0.0.1, have bytes that it
+# has not read; also those of connections that it has not accepted.
+sub sockets_with_input
+{
+	my ($url) = @_;
+	my ($port) = $url =~ /:([0-9]+)$/ or croak "no port in $url";
+	my $own = sprintf '0100007F:%04X', $port;
+	my $count = 0;
+
+	for my $line (split /\n/, slurp_file('/proc/net/tcp'))
+	{
+		# number, own address, the other's, state, output and input queued
+		my (undef, $local, undef, $state, $queued) = split ' ', $line;
+
+		$count++
+		  if $local eq $own && $state eq '01' && $queued !~ /:00000000$/;
+	}
+	return $count;
+}
+
 # A line of the process's status, such as VmRSS, in kB.
 sub memory_kb
 {
@@ -254,10 +274,9 @@ sub serve_tls
 		});
 }
 
-# openssl's own server, which has one connection after the other, shows what
-# it is sent (and how TLS came about) and sends what it is told.  Returns its
-# URL and an object: ->shows(pattern) waits for it, ->say(text), ->shown, which
-# can be assigned to, and ->stop.
+# openssl's own server, which has one connection after the other and shows what
+# it is sent.  Returns its URL and an object: ->shows(pattern) waits for it,
+# ->shown, and ->stop.
 sub serve_openssl
 {
 	my ($directory, @options) = @_;
@@ -280,7 +299,7 @@ sub serve_openssl
 	return ("https://127.0.0.1:$port", $self);
 }
 
-sub VeltTest::OpenSSL::shown : lvalue { $_[0]->{output} }
+sub VeltTest::OpenSSL::shown { return $_[0]->{output}; }
 
 sub VeltTest::OpenSSL::shows
 {
@@ -288,15 +307,6 @@ sub VeltTest::OpenSSL::shows
 
 	pump_until($self->{process}, $self->{timer}, \$self->{output}, $pattern)
 	  or croak "openssl did not show $pattern: $self->{output}";
-	return;
-}
-
-sub VeltTest::OpenSSL::say
-{
-	my ($self, $text) = @_;
-
-	$self->{input} .= $text;
-	$self->{process}->pump while length $self->{input};
 	return;
 }
 

@@ -64,6 +64,7 @@ class Exchange:
 
     def opened(self, connection):
         self.stats.connections += 1
+        self.stats.resumed += connection.resumed()
         self.stats.open_connections += 1
 
     def closed(self, connection):

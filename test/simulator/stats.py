@@ -26,7 +26,8 @@ class Stats:
         self.requests = {"total": 0, "workspace/get": 0, "apikeys/get": 0,
                          "authtokens/get": 0}
         self.max_in_flight = self.in_flight
-        self.connections = self.aborted = self.bad_requests = 0
+        self.connections = self.resumed = 0
+        self.aborted = self.bad_requests = 0
         self.faults = self.rate_limited = self.body_bytes = 0
         self.last_head, self.last_body = None, b""
         self.lists = {name: remembered() for name in LISTED.values()}
@@ -59,6 +60,7 @@ class Stats:
             "in_flight": self.in_flight,
             "max_in_flight": self.max_in_flight,
             "connections": self.connections,
+            "resumed": self.resumed,
             "open_connections": self.open_connections,
             "front_connections": len(self.front_connections),
             "aborted": self.aborted,

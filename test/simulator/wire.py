@@ -115,6 +115,11 @@ class Connection(asyncio.Protocol):
 
     # --- to the app ---
 
+    def resumed(self):
+        """Whether the connection took up an earlier one's TLS session."""
+        tls = self.transport.get_extra_info("ssl_object")
+        return tls is not None and tls.session_reused
+
     def take_request(self):
         if self.busy or self.transport.is_closing():
             return
