@@ -72,9 +72,10 @@ sub new
 		  if $tls->{client_ca};
 	}
 
+	my %how = (timeout => timeout(), proxy => undef, http_proxy => undef);
 	my $self = bless {
-		http => HTTP::Tiny->new(timeout => timeout(), proxy => undef,
-			http_proxy => undef)
+		http => HTTP::Tiny->new(%how),
+		http_once => HTTP::Tiny->new(%how, keep_alive => 0)
 	}, $class;
 	# Standard error is the test's own: a mistake shows in its log.
 	$self->{pid} = open3($self->{stdin}, my $stdout, '>&STDERR',
@@ -190,7 +191,11 @@ sub certs
 sub call
 {
 	my ($self, $method, $verb, $document) = @_;
-	my $response = $self->{http}->request(
+	# HTTP::Tiny writes head and body one by one.  Over a connection that has
+	# been in use, the body would wait for the head to be acknowledged, which
+	# the kernel delays by 40 ms.
+	my $http = $self->{ defined $document ? 'http_once' : 'http' };
+	my $response = $http->request(
 		$method,
 		"$self->{ready}->{control}/$verb",
 		{ content => defined $document ? $json->encode($document) : '' });
