@@ -62,7 +62,7 @@ OBJS = \
 	src/optimizer/relation.o \
 	$(CLIENT_OBJS)
 
-REGRESS = options import scan modes types errors explain pushdown join edges
+REGRESS = options import scan modes types errors explain pushdown plans requests join edges
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 
