@@ -4,6 +4,7 @@
  */
 #include "postgres.h"
 
+#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "executor/filter_keys.h"
@@ -27,6 +28,36 @@ compare_keys(const void *a, const void *b)
 }
 
 /*
+ * The text as UTF-8, with its length; NULL where it has no such form.  That is
+ * no error, as it is none elsewhere: no API key is equal to it.
+ */
+static char *
+to_utf8(char *bytes, int length, size_t *converted_length)
+{
+	int			encoding = GetDatabaseEncoding();
+	int			size = length * MAX_CONVERSION_GROWTH + 1;
+	char	   *converted;
+	Oid			conversion;
+
+	*converted_length = length;
+	if (encoding == PG_UTF8)
+		return bytes;
+	if (encoding == PG_SQL_ASCII)
+		return pg_verify_mbstr(PG_UTF8, bytes, length, true) ? bytes : NULL;
+	conversion = FindDefaultConversionProc(encoding, PG_UTF8);
+	if (!OidIsValid(conversion))
+		return NULL;
+	converted = palloc(size);
+	if (pg_do_encoding_conversion_buf(conversion, encoding, PG_UTF8,
+									  (unsigned char *) bytes, length,
+									  (unsigned char *) converted, size,
+									  true) < length)
+		return NULL;
+	*converted_length = strlen(converted);
+	return converted;
+}
+
+/*
  * No API key has an empty id or one longer than a header can be, and the API
  * refuses to be asked for them.
  */
@@ -38,14 +69,11 @@ velt_filter_key(Datum value, VeltString *key)
 	text	   *key_text = DatumGetTextPP(value);
 	char	   *bytes = VARDATA_ANY(key_text);
 	size_t		length = VARSIZE_ANY_EXHDR(key_text);
-	char	   *converted;
 
 	if (length == 0 || length > MAX_KEY_BYTES)
 		return false;
-	converted = pg_server_to_any(bytes, (int) length, PG_UTF8);
-	key->bytes = converted;
-	key->length = converted == bytes ? length : strlen(converted);
-	return true;
+	key->bytes = to_utf8(bytes, (int) length, &key->length);
+	return key->bytes != NULL;
 }
 
 static void

@@ -86,9 +86,11 @@ sub check_database
 	is_deeply(
 		column($session, 'SELECT domains[1] FROM velt.auth_tokens ORDER BY 1'),
 		[ sort map { "$_.example" } @bytes ], "$name: elements of arrays");
-	is($session->value('SELECT count(*) FROM velt.workspaces, jsonb_each(api_key_list) e
-			WHERE e.value ->> \'id\' = e.key'),
-		scalar @bytes, "$name: json");
+	is( $session->value(
+			q{SELECT count(*) FROM velt.workspaces, jsonb_each(api_key_list)
+			   WHERE value ->> 'id' = key}),
+		scalar @bytes,
+		"$name: json");
 	for my $key (@keys)
 	{
 		check_filter($session, $name, $key,
@@ -104,7 +106,8 @@ sub check_database
 	  'SELECT length(id), octet_length(id), upper(id), id LIKE \'caf_\'
 	    FROM %s.api_keys ORDER BY id',
 	  'SELECT t.name FROM %s.auth_tokens t
-	    WHERE api_key = ANY (ARRAY(SELECT id FROM copies.api_keys)) ORDER BY 1';
+	    WHERE api_key = ANY (ARRAY(SELECT id FROM copies.api_keys))
+	    ORDER BY 1';
 	return $session;
 }
 
@@ -185,6 +188,62 @@ for my $case ([ $latin, 'latin', 'japanese' ], [ $latin, 'latin', 'emoji' ],
 	is_deeply(column($session, "SELECT id FROM velt.api_keys
 			WHERE id = 'plain'"),
 		['plain'], "$name: nor does a filter of another key");
+}
+
+# ----------
+# Filters that have no UTF-8: they name no key, as in a local table
+# ----------
+
+serve_keys(qw(ascii latin));
+
+sub check_no_key
+{
+	my ($session, $name, $bytes) = @_;
+	my $shown = sprintf '%s: %vd', $name, $bytes;
+
+	$api->reset;
+	for my $condition ("= '$bytes'", "IN ('$bytes', '$bytes!')",
+		"= (SELECT max(key) FROM odd)")
+	{
+		for my $column (
+			'id FROM %s.api_keys WHERE id',
+			'name FROM %s.auth_tokens WHERE api_key',
+			'id FROM %s.api_keys WHERE workspace_id')
+		{
+			like_local($session, $shown, "SELECT $column $condition");
+		}
+	}
+	is($api->stats('requests.total'), 0, "$shown: nobody is asked");
+	# beside others they are in nobody's way
+	like_local($session, $shown,
+		"SELECT id FROM %s.api_keys WHERE id IN ('$bytes', 'plain')");
+	is_deeply($api->stats('filters'), [ ['plain'] ], "$shown: only the other");
+	# nor does it depend on the plan of a join
+	for my $off (qw(hashjoin nestloop))
+	{
+		$session->query("SET enable_$off = off; SET enable_mergejoin = off");
+		like_local($session, "$shown, without $off",
+			'SELECT o.n, k.id FROM odd o LEFT JOIN %s.api_keys k
+			  ON k.id = o.key ORDER BY 1');
+		$session->query("RESET enable_$off; RESET enable_mergejoin");
+	}
+	return;
+}
+
+for my $case (
+	[ $raw, 'raw', "caf\xe9", "\xff", "caf\xc3", "\xed\xa0\x80" ],
+	# of a row of the standard that is empty
+	[ $japanese, 'japanese', "\xa9\xa1" ])
+{
+	my ($session, $name, @all) = @$case;
+
+	for my $bytes (@all)
+	{
+		$session->query("DROP TABLE IF EXISTS odd");
+		$session->query("CREATE TABLE odd AS
+			SELECT 1 AS n, '$bytes'::text AS key UNION ALL SELECT 2, NULL");
+		check_no_key($session, $name, $bytes);
+	}
 }
 
 done_testing();
