@@ -186,6 +186,13 @@ SELECT id FROM api_keys WHERE workspace_id = 'other' LIMIT 5;
 SELECT id FROM api_keys LIMIT -1;
 SELECT id FROM api_keys LIMIT 5 OFFSET -1;
 \echo `:requests`
+SELECT id FROM api_keys WHERE id = NULL LIMIT 5;
+SELECT name FROM auth_tokens WHERE api_key = NULL LIMIT 5 OFFSET 1;
+SELECT id FROM api_keys WHERE false LIMIT 5;
+SELECT id FROM api_keys WHERE workspace_id = 'a' AND workspace_id = NULL LIMIT 5;
+PREPARE key_or_none AS SELECT id FROM api_keys WHERE id = $1 LIMIT 5;
+EXECUTE key_or_none (NULL);
+\echo `:requests`
 -- prepared
 PREPARE part_of_keys AS SELECT id FROM api_keys LIMIT $1 OFFSET $2;
 SET plan_cache_mode = force_generic_plan;
