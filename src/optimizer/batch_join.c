@@ -64,7 +64,7 @@ enum
 static bool
 is_lookup_table(const RelOptInfo *rel)
 {
-	return IS_SIMPLE_REL(rel) && rel->fdwroutine &&
+	return IS_SIMPLE_REL(rel) && rel->fdwroutine && rel->fdw_private &&
 		rel->fdwroutine->GetForeignPaths == veltGetForeignPaths &&
 		((VeltRelation *) rel->fdw_private)->settings.resource->filter_column &&
 		bms_is_empty(rel->lateral_relids);
@@ -122,6 +122,17 @@ plain_scan(const RelOptInfo *rel)
 	return NULL;
 }
 
+/* How many different keys the outer rows have; all are, if nobody knows. */
+static double
+estimate_keys(const Candidate *join, double rows)
+{
+	EstimationInfo info = {0};
+	double		keys = estimate_num_groups(join->root, list_make1(join->key),
+										   rows, NULL, &info);
+
+	return info.flags & SELFLAG_USED_DEFAULT ? rows : keys;
+}
+
 /*
  * Costs the path: so many requests as there are different keys, in rounds, and
  * then what a join costs.
@@ -130,9 +141,7 @@ static void
 cost_path(const Candidate *join, const Path *outer, Path *path)
 {
 	VeltRelation *info = join->inner->fdw_private;
-	double		keys = estimate_num_groups(join->root, list_make1(join->key),
-										   clamp_row_est(outer->rows), NULL,
-										   NULL);
+	double		keys = estimate_keys(join, clamp_row_est(outer->rows));
 	double		requests = ceil(keys / info->settings.resource->filter_max);
 	double		pairs = Max(outer->rows, join->joinrel->rows);
 	Cost		first;

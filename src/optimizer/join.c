@@ -88,7 +88,9 @@ keeps_keys(VeltJoinKind kind)
 static bool
 is_parent(const RelOptInfo *keys, const RelOptInfo *tokens)
 {
+	/* of a relation that is proved to be empty nobody has asked the size */
 	return IS_SIMPLE_REL(keys) && IS_SIMPLE_REL(tokens) &&
+		keys->fdw_private && tokens->fdw_private &&
 		relation_of(tokens)->settings.resource->parent ==
 		relation_of(keys)->settings.resource;
 }

@@ -40,7 +40,10 @@ limit_counts_rows(PlannerInfo *root, RelOptInfo *input_rel)
 		return false;
 	if (input_rel->reloptkind != RELOPT_BASEREL || input_rel->joininfo)
 		return false;
+	/* of a relation that is proved to be empty nobody has asked the size */
 	info = input_rel->fdw_private;
+	if (info == NULL)
+		return false;
 	foreach(lc, input_rel->baserestrictinfo)
 	{
 		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
