@@ -147,6 +147,7 @@ CREATE TABLE customers (name text, key text);
 INSERT INTO customers
   SELECT 'customer ' || i, 'velt_api_key_' || lpad(i::text, 6, '0')
     FROM generate_series(1, 9) i;
+ANALYZE customers;
 CREATE TABLE velt_join_local.customers AS SELECT * FROM customers;
 SELECT same_as_local('SELECT c.name, k.type, t.name AS token FROM customers c
   LEFT JOIN (api_keys k JOIN auth_tokens t ON t.api_key = k.id) ON k.id = c.key');

@@ -26,8 +26,8 @@
 #include "pg_compat.h"
 #include "utils/selfuncs.h"
 
-/* Requests that are made one after the other until the window has grown. */
-#define RAMP_UP_ROUNDS		2
+/* Rounds that are not full, until the window has grown. */
+#define RAMP_UP_ROUNDS		1
 
 bool		velt_enable_batch_join = true;
 
@@ -152,7 +152,9 @@ cost_path(const Candidate *join, const Path *outer, Path *path)
 		all += first * Min(RAMP_UP_ROUNDS, requests - 1);
 	path->startup_cost = outer->startup_cost + first +
 		join->qual_cost.startup + join->inner->baserestrictcost.startup;
+	/* outer rows are kept until they are joined */
 	path->total_cost = outer->total_cost + all +
+		outer->rows * cpu_tuple_cost +
 		join->qual_cost.startup + join->inner->baserestrictcost.startup +
 		pairs * (cpu_tuple_cost + cpu_operator_cost +
 				 join->qual_cost.per_tuple +

@@ -379,8 +379,7 @@ add_join_path(PlannerInfo *root, RelOptInfo *joinrel,
 			  const VeltJoinRelation *join)
 {
 	List	   *quals = listing_quals(join);
-	double		requests = clamp_row_est(asked_keys(root, join)) +
-		velt_relation_requests(root, join->keys, quals);
+	double		asked = clamp_row_est(asked_keys(root, join));
 	double		rows = joinrel->rows;
 	Cost		startup;
 	Cost		total;
@@ -389,15 +388,14 @@ add_join_path(PlannerInfo *root, RelOptInfo *joinrel,
 
 	velt_relation_cost(root, join->keys, quals, join->keys->rows, -1,
 					   &startup, &total);
-	velt_relation_request_cost(&relation_of(join->tokens)->settings, requests,
+	velt_relation_request_cost(&relation_of(join->tokens)->settings, asked,
 							   true, &first_answer, &answers);
-	startup += first_answer;
 	/* tokens are asked for while keys still arrive */
-	total = Max(total, answers) + first_answer +
+	total = Max(total + first_answer, startup + answers) +
 		rows * (cpu_tuple_cost + join->tokens->baserestrictcost.per_tuple);
 	add_path(joinrel, (Path *)
-			 velt_compat_foreign_join_path(root, joinrel, rows, startup,
-										   total));
+			 velt_compat_foreign_join_path(root, joinrel, rows,
+										   startup + first_answer, total));
 }
 
 void

@@ -122,13 +122,6 @@ estimate_requests(const VeltRelation *info, double tuples, double keys)
 	return 1;
 }
 
-double
-velt_relation_requests(PlannerInfo *root, const RelOptInfo *rel, List *quals)
-{
-	return estimate_requests(rel->fdw_private, rel->tuples,
-							 velt_qual_estimate_keys(root, quals));
-}
-
 void
 velt_relation_request_cost(const VeltSettings *settings, double requests,
 						   bool concurrent, Cost *first, Cost *all)

@@ -27,10 +27,6 @@ extern void velt_relation_cost(PlannerInfo *root, RelOptInfo *rel,
 							   List *quals, double rows, double limit,
 							   Cost *startup_cost, Cost *total_cost);
 
-/* How many requests a scan with these VeltQuals makes. */
-extern double velt_relation_requests(PlannerInfo *root, const RelOptInfo *rel,
-									 List *quals);
-
 /*
  * What so many requests cost, until the first reply and until the last; with
  * "concurrent" as many are under way as the server's options allow.
