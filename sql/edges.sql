@@ -96,6 +96,31 @@ SELECT count(*) AS tokens_shown
 ANALYZE auth_tokens;
 \echo `:requests`
 SELECT reltuples FROM pg_class WHERE oid = 'auth_tokens'::regclass;
+-- a row of the list of keys that is none, has no key, or no text for one
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 1, "do": {"edit": [["/result/data/3", "velt_api_key_000004"]]}}]'
+ANALYZE auth_tokens;
+\echo `:requests`
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 1, "do": {"edit": [["/result/data/3/id"]]}}]'
+ANALYZE auth_tokens;
+\set ok `$VELT_SIM reset`
+SELECT count(*) FROM auth_tokens;
+\set ok `:calm`
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 1, "do": {"edit": [["/result/data/3/id", "\ud800"]]}}]'
+ANALYZE auth_tokens;
+-- text that is one, but no key that the API could know
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 1, "do": {"edit": [["/result/data/3/id", "a\u0000b"], ["/result/data/4/id", ""]]}}]'
+ANALYZE auth_tokens;
+\set ok `:calm`
+-- rows that are none
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 2, "do": {"edit": [["/result/data/3", 4]]}}]'
+ANALYZE api_keys;
+\set ok `:calm`
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "nth": 20, "do": {"edit": [["/result/data/authTokens/1", 4]]}}]'
+ANALYZE auth_tokens;
+\set ok `:calm`
+-- and the statistics are what they were
+SELECT reltuples BETWEEN 2900 AND 3000 AS kept
+  FROM pg_class WHERE oid = 'auth_tokens'::regclass;
 
 RESET search_path;
 SET client_min_messages = warning;

@@ -218,6 +218,64 @@ sample_pages(Sampler *sampler, const VeltCursorSpec *spec, int max_pages)
  * ----------
  */
 
+/* A page of keys that is not one is an error, as where all rows are read. */
+static void
+keys_error(const Sampler *sampler, const VeltPage *page, VeltError *error)
+{
+	velt_page_name_request(page, error);
+	fetch_error(sampler, error);
+}
+
+static VeltString
+read_key(const Sampler *sampler, VeltPage *page)
+{
+	VeltJsonSpan span = velt_page_value(page, 0);
+	VeltString	key;
+	VeltError	error;
+
+	if (span.kind != VELT_JSON_STRING)
+	{
+		velt_error_set(&error, VELT_ERROR_PROTOCOL,
+					   "The response is not of the documented shape: a row has no key.");
+		keys_error(sampler, page, &error);
+	}
+	if (!velt_page_string(page, span, &key, &error))
+		keys_error(sampler, page, &error);
+	return key;
+}
+
+/* Takes a sample of the keys on a page. */
+static void
+sample_page_keys(const Sampler *sampler, VeltPage *page, VeltString *keys,
+				 Reservoir *reservoir)
+{
+	VeltError	error;
+	bool		found;
+
+	for (;;)
+	{
+		VeltString	key;
+		int			place;
+		char	   *bytes;
+
+		CHECK_FOR_INTERRUPTS();
+		if (!velt_page_next_row(page, &found, &error))
+			fetch_error(sampler, &error);
+		if (!found)
+			return;
+		key = read_key(sampler, page);
+		/* nothing to ask for */
+		if (key.length == 0)
+			continue;
+		place = next_place(reservoir);
+		if (place < 0)
+			continue;
+		bytes = palloc(key.length);
+		memcpy(bytes, key.bytes, key.length);
+		keys[place] = (VeltString) {bytes, key.length};
+	}
+}
+
 /* A sample of all keys; returns how many there are, as far as was looked. */
 static double
 sample_keys(Sampler *sampler, VeltString *keys, int *nkeys)
@@ -227,6 +285,7 @@ sample_keys(Sampler *sampler, VeltString *keys, int *nkeys)
 											   resource->parent_column)->pointer;
 	Reservoir	reservoir;
 	VeltCursorSpec spec;
+	VeltCursorStatus status = VELT_CURSOR_PAGE;
 	VeltError	error;
 	VeltPage   *page;
 
@@ -237,32 +296,13 @@ sample_keys(Sampler *sampler, VeltString *keys, int *nkeys)
 	spec.npointers = 1;
 	if (!velt_fetch_open(&sampler->fetch, &spec, &error))
 		fetch_error(sampler, &error);
-	for (int i = 0; i < MAX_PAGES; i++)
+	for (int i = 0; status == VELT_CURSOR_PAGE && i < MAX_PAGES; i++)
 	{
-		VeltCursorStatus status = velt_fetch_next_page(&sampler->fetch, &page,
-													   &error);
-		bool		found = status == VELT_CURSOR_PAGE;
-
-		if (status == VELT_CURSOR_END)
-			break;
-		while (found && velt_page_next_row(page, &found, &error) && found)
-		{
-			VeltString	key;
-			int			place;
-
-			CHECK_FOR_INTERRUPTS();
-			if (velt_page_value(page, 0).kind != VELT_JSON_STRING ||
-				!velt_page_string(page, velt_page_value(page, 0), &key,
-								  &error))
-				continue;
-			place = next_place(&reservoir);
-			if (place < 0)
-				continue;
-			keys[place].bytes = pnstrdup(key.bytes, key.length);
-			keys[place].length = key.length;
-		}
+		status = velt_fetch_next_page(&sampler->fetch, &page, &error);
 		if (status == VELT_CURSOR_FAILED)
 			fetch_error(sampler, &error);
+		if (status == VELT_CURSOR_PAGE)
+			sample_page_keys(sampler, page, keys, &reservoir);
 	}
 	*nkeys = reservoir.used;
 	return reservoir.seen;
