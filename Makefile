@@ -56,6 +56,7 @@ OBJS = \
 	src/foreign/token_file.o \
 	src/optimizer/batch_join.o \
 	src/optimizer/columns.o \
+	src/optimizer/estimate.o \
 	src/optimizer/join.o \
 	src/optimizer/limit.o \
 	src/optimizer/qual.o \

@@ -16,6 +16,7 @@
 #include "optimizer/batch_join.h"
 #include "optimizer/columns.h"
 #include "optimizer/cost.h"
+#include "optimizer/estimate.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -147,7 +148,8 @@ cost_path(const Candidate *join, const Path *outer, Path *path)
 	Cost		first;
 	Cost		all;
 
-	velt_relation_request_cost(&info->settings, requests, true, &first, &all);
+	velt_estimate_request_cost(&info->settings, requests,
+							   &first, &all);
 	if (requests > 1)
 		all += first * Min(RAMP_UP_ROUNDS, requests - 1);
 	path->startup_cost = outer->startup_cost + first +

@@ -16,6 +16,7 @@
 #include "optimizer/clauses.h"
 #include "optimizer/columns.h"
 #include "optimizer/join.h"
+#include "optimizer/estimate.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -386,10 +387,10 @@ add_join_path(PlannerInfo *root, RelOptInfo *joinrel,
 	Cost		first_answer;
 	Cost		answers;
 
-	velt_relation_cost(root, join->keys, quals, join->keys->rows, -1,
+	velt_estimate_cost(root, join->keys, quals, join->keys->rows, -1,
 					   &startup, &total);
-	velt_relation_request_cost(&relation_of(join->tokens)->settings, asked,
-							   true, &first_answer, &answers);
+	velt_estimate_request_cost(&relation_of(join->tokens)->settings, asked,
+							   &first_answer, &answers);
 	/* tokens are asked for while keys still arrive */
 	total = Max(total + first_answer, startup + answers) +
 		rows * (cpu_tuple_cost + join->tokens->baserestrictcost.per_tuple);

@@ -9,6 +9,7 @@
 #include "postgres.h"
 
 #include "nodes/makefuncs.h"
+#include "optimizer/estimate.h"
 #include "optimizer/limit.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
@@ -80,7 +81,7 @@ cost_hinted_scan(PlannerInfo *root, Path *path, double limit)
 
 	if (limit < 0)
 		limit = path->rows * UNKNOWN_LIMIT_PART;
-	velt_relation_cost(root, path->parent, info->quals, path->rows, limit,
+	velt_estimate_cost(root, path->parent, info->quals, path->rows, limit,
 					   &path->startup_cost, &path->total_cost);
 	path->startup_cost *= HINT_DISCOUNT;
 	path->total_cost *= HINT_DISCOUNT;
