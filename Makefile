@@ -37,6 +37,7 @@ OBJS = \
 	src/commands/explain.o \
 	src/commands/functions.o \
 	src/commands/import.o \
+	src/commands/thin.o \
 	src/commands/validator.o \
 	src/executor/async.o \
 	src/executor/batch_join.o \
@@ -63,7 +64,8 @@ OBJS = \
 	src/optimizer/relation.o \
 	$(CLIENT_OBJS)
 
-REGRESS = options import scan modes types errors explain pushdown plans requests join edges
+REGRESS = options import scan modes types errors explain pushdown plans \
+	requests join edges estimates
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 

@@ -11,6 +11,7 @@
 #include "access/htup_details.h"
 #include "catalog/pg_type.h"
 #include "commands/commands.h"
+#include "commands/thin.h"
 #include "executor/fetch.h"
 #include "executor/tuple.h"
 #include "foreign/column.h"
@@ -48,6 +49,12 @@ typedef struct Sampler
 	MemoryContext row_context;
 	HeapTuple  *rows;
 	Reservoir	reservoir;
+
+	/* of a resource that is asked key by key */
+	VeltString *keys;
+	int			nkeys;
+	bool	   *has_rows;		/* by key */
+	int		   *row_keys;		/* of each row in the sample */
 } Sampler;
 
 /* ----------
@@ -64,14 +71,18 @@ init_reservoir(Reservoir *reservoir, int size)
 	reservoir_init_selection_state(&reservoir->state, size);
 }
 
-/* Where in the sample the next one goes, or -1 if it is passed over. */
+/*
+ * Where in the sample the next one goes, or -1 if it is passed over; "taken"
+ * where another one has to go.
+ */
 static int
-next_place(Reservoir *reservoir)
+next_place(Reservoir *reservoir, bool *taken)
 {
 	double		seen = reservoir->seen++;
 	int			place = -1;
 
-	if (reservoir->used < reservoir->size)
+	*taken = reservoir->used == reservoir->size;
+	if (!*taken)
 		return reservoir->used++;
 	if (reservoir->to_skip < 0)
 		reservoir->to_skip = reservoir_get_next_S(&reservoir->state, seen,
@@ -170,29 +181,53 @@ fetch_error(const Sampler *sampler, const VeltError *error)
 					  GetForeignServer(server)->servername);
 }
 
+/* Which of the keys asked for this page is about; 0 where none were. */
+static int
+key_number(const Sampler *sampler, const VeltPage *page)
+{
+	VeltString	key = velt_page_key(page);
+
+	for (int i = 0; i < sampler->nkeys; i++)
+	{
+		if (sampler->keys[i].length == key.length &&
+			memcmp(sampler->keys[i].bytes, key.bytes, key.length) == 0)
+			return i;
+	}
+	return 0;
+}
+
 /* Takes a sample of the rows on a page. */
 static void
 sample_page(Sampler *sampler, VeltPage *page)
 {
+	int			key = key_number(sampler, page);
 	VeltError	error;
 	bool		found;
 
 	for (;;)
 	{
 		int			place;
+		bool		taken;
 
 		CHECK_FOR_INTERRUPTS();
 		if (!velt_page_next_row(page, &found, &error))
 			fetch_error(sampler, &error);
 		if (!found)
 			return;
-		place = next_place(&sampler->reservoir);
-		if (place >= 0)
-			sampler->rows[place] = make_row(sampler, page);
+		place = next_place(&sampler->reservoir, &taken);
+		if (sampler->has_rows)
+			sampler->has_rows[key] = true;
+		if (place < 0)
+			continue;
+		if (taken)
+			heap_freetuple(sampler->rows[place]);
+		sampler->rows[place] = make_row(sampler, page);
+		if (sampler->row_keys)
+			sampler->row_keys[place] = key;
 	}
 }
 
-/* The rows of all pages, up to so many; false if there were more. */
+/* The rows of all pages, up to so many; false if there may be more. */
 static bool
 sample_pages(Sampler *sampler, const VeltCursorSpec *spec, int max_pages)
 {
@@ -211,6 +246,29 @@ sample_pages(Sampler *sampler, const VeltCursorSpec *spec, int max_pages)
 			sample_page(sampler, page);
 	}
 	return status == VELT_CURSOR_END;
+}
+
+/* No page is asked for ahead that will not be looked at. */
+static void
+limit_pages(VeltCursorSpec *spec)
+{
+	spec->limit = (int64_t) MAX_PAGES * spec->page_size;
+}
+
+/* Samples the rows of all pages; returns how many there are in all. */
+static double
+sample_all(Sampler *sampler, VeltCursorSpec *spec)
+{
+	bool		complete;
+	double		seen;
+
+	limit_pages(spec);
+	complete = sample_pages(sampler, spec, MAX_PAGES);
+	seen = sampler->reservoir.seen;
+
+	/* of what there is beyond, only an earlier count might tell */
+	return complete ? seen :
+		Max(seen, sampler->relation->rd_rel->reltuples);
 }
 
 /* ----------
@@ -246,8 +304,7 @@ read_key(const Sampler *sampler, VeltPage *page)
 
 /* Takes a sample of the keys on a page. */
 static void
-sample_page_keys(const Sampler *sampler, VeltPage *page, VeltString *keys,
-				 Reservoir *reservoir)
+sample_page_keys(Sampler *sampler, VeltPage *page, Reservoir *reservoir)
 {
 	VeltError	error;
 	bool		found;
@@ -256,6 +313,7 @@ sample_page_keys(const Sampler *sampler, VeltPage *page, VeltString *keys,
 	{
 		VeltString	key;
 		int			place;
+		bool		taken;
 		char	   *bytes;
 
 		CHECK_FOR_INTERRUPTS();
@@ -267,18 +325,20 @@ sample_page_keys(const Sampler *sampler, VeltPage *page, VeltString *keys,
 		/* nothing to ask for */
 		if (key.length == 0)
 			continue;
-		place = next_place(reservoir);
+		place = next_place(reservoir, &taken);
 		if (place < 0)
 			continue;
+		if (taken)
+			pfree((char *) sampler->keys[place].bytes);
 		bytes = palloc(key.length);
 		memcpy(bytes, key.bytes, key.length);
-		keys[place] = (VeltString) {bytes, key.length};
+		sampler->keys[place] = (VeltString) {bytes, key.length};
 	}
 }
 
 /* A sample of all keys; returns how many there are, as far as was looked. */
 static double
-sample_keys(Sampler *sampler, VeltString *keys, int *nkeys)
+sample_keys(Sampler *sampler)
 {
 	const VeltResource *resource = sampler->table->resource;
 	const char *pointer = velt_resource_column(resource->parent,
@@ -294,6 +354,7 @@ sample_keys(Sampler *sampler, VeltString *keys, int *nkeys)
 					&sampler->stats, &spec);
 	spec.pointers = &pointer;
 	spec.npointers = 1;
+	limit_pages(&spec);
 	if (!velt_fetch_open(&sampler->fetch, &spec, &error))
 		fetch_error(sampler, &error);
 	for (int i = 0; status == VELT_CURSOR_PAGE && i < MAX_PAGES; i++)
@@ -302,29 +363,61 @@ sample_keys(Sampler *sampler, VeltString *keys, int *nkeys)
 		if (status == VELT_CURSOR_FAILED)
 			fetch_error(sampler, &error);
 		if (status == VELT_CURSOR_PAGE)
-			sample_page_keys(sampler, page, keys, &reservoir);
+			sample_page_keys(sampler, page, &reservoir);
 	}
-	*nkeys = reservoir.used;
+	velt_cursor_close(sampler->fetch.cursor);
+	sampler->fetch.cursor = NULL;
+	sampler->nkeys = reservoir.used;
 	return reservoir.seen;
+}
+
+/* Keeps of the sampled rows those that look like a sample of all rows. */
+static void
+thin_sample(Sampler *sampler, double all_keys, double all_rows)
+{
+	Reservoir  *reservoir = &sampler->reservoir;
+	bool	   *kept = velt_thin_rows(sampler->row_keys, reservoir->used,
+									  sampler->nkeys, all_keys, all_rows);
+	int			used = 0;
+
+	for (int i = 0; i < reservoir->used; i++)
+	{
+		if (kept[i])
+			sampler->rows[used++] = sampler->rows[i];
+		else
+			heap_freetuple(sampler->rows[i]);
+	}
+	reservoir->used = used;
+	pfree(kept);
 }
 
 /* Samples the rows of a sample of keys; returns how many there are in all. */
 static double
 sample_by_key(Sampler *sampler, VeltCursorSpec *spec)
 {
-	VeltString	keys[MAX_KEYS];
-	int			nkeys;
-	double		total_keys = sample_keys(sampler, keys, &nkeys);
+	double		total_keys;
+	double		total_rows;
+	int			keys_with_rows = 0;
 
-	velt_cursor_close(sampler->fetch.cursor);
-	sampler->fetch.cursor = NULL;
-	if (nkeys == 0)
+	sampler->keys = palloc(MAX_KEYS * sizeof(VeltString));
+	total_keys = sample_keys(sampler);
+	if (sampler->nkeys == 0)
 		return 0;
+	sampler->has_rows = palloc0(sampler->nkeys * sizeof(bool));
+	sampler->row_keys = palloc(sampler->reservoir.size * sizeof(int));
 	spec->filtered = true;
-	spec->keys = keys;
-	spec->nkeys = nkeys;
-	(void) sample_pages(sampler, spec, MAX_KEYS + 1);
-	return sampler->reservoir.seen * total_keys / nkeys;
+	spec->keys = sampler->keys;
+	spec->nkeys = sampler->nkeys;
+	/* no key has more than one page, so this reaches the end */
+	(void) sample_pages(sampler, spec, sampler->nkeys + 1);
+	total_rows = sampler->reservoir.seen * total_keys / sampler->nkeys;
+	for (int i = 0; i < sampler->nkeys; i++)
+		keys_with_rows += sampler->has_rows[i];
+	/* all rows of all keys are what they are */
+	if (total_keys > sampler->nkeys && keys_with_rows > 0)
+		thin_sample(sampler, total_keys * keys_with_rows / sampler->nkeys,
+					total_rows);
+	return total_rows;
 }
 
 /* ----------
@@ -374,16 +467,8 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows, int size,
 					&sampler->settings, &sampler->stats, &spec);
 	spec.pointers = velt_tuple_reader_pointers(sampler->reader,
 											   &spec.npointers);
-	if (sampler->table->resource->filter_required)
-		*total_rows = sample_by_key(sampler, &spec);
-	else
-	{
-		bool		all = sample_pages(sampler, &spec, MAX_PAGES);
-
-		/* of what there is beyond, only an earlier count might tell */
-		*total_rows = all ? sampler->reservoir.seen :
-			Max(sampler->reservoir.seen, relation->rd_rel->reltuples);
-	}
+	*total_rows = sampler->table->resource->filter_required ?
+		sample_by_key(sampler, &spec) : sample_all(sampler, &spec);
 	*total_dead_rows = 0;
 	velt_fetch_stop(&sampler->fetch);
 	ereport(elevel,

@@ -50,6 +50,8 @@ class Workspace:
             return given
         number = self.key_number(key_id)
         count = self.config.get("tokens_per_key", 1)
+        if isinstance(count, list):     # for one key after the other
+            count = count[(number - 1) % len(count)]
         return [self.make_token(key_id, number, m)
                 for m in range(1, count + 1)]
 
