@@ -10,11 +10,15 @@
 
 #include <math.h>
 
+#include "nodes/makefuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/estimate.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/qual.h"
 #include "optimizer/relation.h"
+#include "parser/parsetree.h"
+#include "utils/lsyscache.h"
+#include "utils/selfuncs.h"
 
 /* What is assumed of a workspace that nobody has looked at. */
 #define DEFAULT_KEYS			1000.0
@@ -30,66 +34,138 @@
 
 /* All rows of the resource, as far as is known. */
 static double
-total_rows(RelOptInfo *rel, const VeltResource *resource)
+total_rows(const RelOptInfo *rel, const VeltResource *resource)
 {
 	if (resource->rows == VELT_ONE_OBJECT)
 		return 1;
-	/* ANALYZE has counted them */
-	if (rel->tuples > 0)
+	/* ANALYZE has counted them, and there may be none */
+	if (rel->tuples >= 0)
 		return rel->tuples;
 	return resource->parent ? DEFAULT_KEYS * DEFAULT_TOKENS_PER_KEY :
 		DEFAULT_KEYS;
 }
 
+/* The number of the column that requests can be restricted by; 0: none. */
+static AttrNumber
+filter_attnum(const VeltTable *table)
+{
+	for (int i = 0; i < table->ncolumns; i++)
+	{
+		if (table->columns[i].is_filter)
+			return i + 1;
+	}
+	return 0;
+}
+
+/* How many values statistics say a column has; less than 0: nothing. */
+static double
+distinct_values(PlannerInfo *root, RelOptInfo *rel, AttrNumber attnum)
+{
+	VariableStatData stats;
+	Oid			type;
+	int32		typmod;
+	Oid			collation;
+	double		distinct;
+	bool		unknown;
+
+	get_atttypetypmodcoll(planner_rt_fetch(rel->relid, root)->relid, attnum,
+						  &type, &typmod, &collation);
+	examine_variable(root, (Node *)
+					 makeVar(rel->relid, attnum, type, typmod, collation, 0),
+					 0, &stats);
+	distinct = get_variable_numdistinct(&stats, &unknown);
+	ReleaseVariableStats(stats);
+	return unknown ? -1 : distinct;
+}
+
+void
+velt_estimate_size(PlannerInfo *root, RelOptInfo *rel)
+{
+	VeltRelation *info = rel->fdw_private;
+	const VeltResource *resource = info->settings.resource;
+	AttrNumber	attnum = filter_attnum(info->table);
+	double		distinct = -1;
+
+	rel->tuples = total_rows(rel, resource);
+	if (attnum > 0)
+		distinct = distinct_values(root, rel, attnum);
+	info->has_statistics = distinct >= 0;
+	info->rows_per_key = resource->parent == NULL ? 1 :
+		info->has_statistics ? rel->tuples / distinct :
+		DEFAULT_TOKENS_PER_KEY;
+}
+
 /* The rows that so many keys have, before any other condition. */
 static double
-rows_of_keys(RelOptInfo *rel, const VeltResource *resource, double keys)
+rows_of_keys(const RelOptInfo *rel, double keys)
 {
-	double		rows = resource->parent ? keys * DEFAULT_TOKENS_PER_KEY : keys;
+	const VeltRelation *info = rel->fdw_private;
 
-	return Min(rows, rel->tuples);
+	return Min(keys * info->rows_per_key, rel->tuples);
 }
 
 /*
- * The share of rows that meet all clauses but those the quals stand for.  All
- * rows are of one workspace, whose id statistics do not have.
+ * The clauses but for those that the quals stand for, of all targets or of
+ * VELT_FILTER_WORKSPACE alone.
  */
-static Selectivity
-other_selectivity(PlannerInfo *root, RelOptInfo *rel, const VeltTable *table,
-				  List *clauses)
+static List *
+other_clauses(RelOptInfo *rel, List *clauses, bool all_targets)
 {
+	VeltRelation *info = rel->fdw_private;
 	List	   *others = NIL;
 	ListCell   *lc;
 
 	foreach(lc, clauses)
 	{
-		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+		VeltQual   *qual = velt_qual_match(rel, info->table, clause->clause);
 
-		if (velt_qual_match(rel, table, info->clause) == NULL)
-			others = lappend(others, info);
+		if (qual == NULL ||
+			(qual->target != VELT_FILTER_WORKSPACE && !all_targets))
+			others = lappend(others, clause);
 	}
-	return clauselist_selectivity(root, others, 0, JOIN_INNER, NULL);
+	return others;
 }
 
-void
-velt_estimate_size(RelOptInfo *rel)
+/* Whether it can be looked up in statistics which keys are asked for. */
+static bool
+known_keys(const List *quals)
 {
-	VeltRelation *info = rel->fdw_private;
+	ListCell   *lc;
+	ListCell   *value;
 
-	rel->tuples = total_rows(rel, info->settings.resource);
+	foreach(lc, quals)
+	{
+		const VeltQual *qual = lfirst(lc);
+
+		foreach(value, qual->values)
+		{
+			if (qual->target == VELT_FILTER_KEY && !IsA(lfirst(value), Const))
+				return false;
+		}
+	}
+	return true;
 }
 
+/*
+ * All rows are of one workspace, whose id statistics do not have.  Keys are
+ * unique, whatever a lack of statistics would make of them.
+ */
 double
 velt_estimate_rows(PlannerInfo *root, RelOptInfo *rel, List *quals,
 				   List *clauses)
 {
 	VeltRelation *info = rel->fdw_private;
 	double		keys = velt_qual_estimate_keys(root, quals);
-	double		rows = keys < 0 ? rel->tuples :
-		rows_of_keys(rel, info->settings.resource, keys);
+	bool		by_key = keys >= 0 &&
+		!(info->has_statistics && known_keys(quals));
+	double		rows = by_key ? rows_of_keys(rel, keys) : rel->tuples;
+	List	   *others = other_clauses(rel, clauses, by_key);
 
-	return clamp_row_est(rows * other_selectivity(root, rel, info->table,
-												  clauses));
+	/* columns of other relations are as good as constants */
+	return clamp_row_est(rows *
+						 clauselist_selectivity(root, others, rel->relid,
+												JOIN_INNER, NULL));
 }
 
 /* ----------
@@ -97,20 +173,64 @@ velt_estimate_rows(PlannerInfo *root, RelOptInfo *rel, List *quals,
  * ----------
  */
 
-/* How many requests answer the query, "keys" < 0 standing for all. */
-static double
-estimate_requests(const VeltRelation *info, double tuples, double keys)
+/* What a scan asks for, and how many times it waits for an answer. */
+typedef struct Requests
 {
+	double		total;
+	double		rounds;
+} Requests;
+
+/* Only these keys are asked for, whether they exist or not. */
+static Requests
+requests_for_keys(const VeltSettings *settings, double keys)
+{
+	Requests	requests = {.total = ceil(keys / settings->resource->filter_max)};
+
+	requests.rounds = ceil(requests.total / settings->max_concurrency);
+	return requests;
+}
+
+/* A page names the next one. */
+static Requests
+requests_for_pages(const VeltSettings *settings, double rows)
+{
+	double		pages = Max(1, ceil(rows / settings->page_size));
+
+	return (Requests) {pages, pages};
+}
+
+/* All keys are listed, and each one's rows asked for. */
+static Requests
+requests_for_all_keys(const VeltSettings *settings, double keys)
+{
+	Requests	list = requests_for_pages(settings, keys);
+	Requests	requests = {.total = list.total + ceil(keys)};
+
+	requests.rounds = ceil(requests.total / settings->max_concurrency);
+	/* what the last page lists is asked for thereafter */
+	requests.rounds = Max(requests.rounds, list.rounds + 1);
+	return requests;
+}
+
+/*
+ * The requests that answer the query, or that part of it which is looked at;
+ * keys less than 0 stand for all.
+ */
+static Requests
+estimate_requests(const RelOptInfo *rel, double keys, double part)
+{
+	const VeltRelation *info = rel->fdw_private;
 	const VeltResource *resource = info->settings.resource;
 
 	if (keys >= 0)
-		return Max(1, ceil(keys / resource->filter_max));
+		return requests_for_keys(&info->settings, keys * part);
 	if (resource->parent)
-		return Max(1, ceil(tuples / DEFAULT_TOKENS_PER_KEY)) +
-			ceil(tuples / DEFAULT_TOKENS_PER_KEY / VELT_MAX_PAGE_SIZE);
+		return requests_for_all_keys(&info->settings,
+									 rel->tuples * part /
+									 Max(info->rows_per_key, 1));
 	if (resource->paged)
-		return Max(1, ceil(tuples / info->settings.page_size));
-	return 1;
+		return requests_for_pages(&info->settings, rel->tuples * part);
+	return (Requests) {1, 1};
 }
 
 void
@@ -119,32 +239,25 @@ velt_estimate_cost(PlannerInfo *root, RelOptInfo *rel, List *quals,
 				   Cost *total_cost)
 {
 	VeltRelation *info = rel->fdw_private;
-	const VeltResource *resource = info->settings.resource;
+	Cost		request_cost = info->settings.request_cost;
 	double		keys = velt_qual_estimate_keys(root, quals);
-	double		requests = estimate_requests(info, rel->tuples, keys);
-	double		looked_at = keys < 0 ? rel->tuples :
-		rows_of_keys(rel, resource, keys);
-	bool		concurrent = keys >= 0 || resource->parent != NULL;
-	double		rounds;
+	double		looked_at = keys < 0 ? rel->tuples : rows_of_keys(rel, keys);
+	double		part = 1;
+	Requests	requests;
 
 	/* a limit ends the scan early, and keeps it from asking ahead */
 	if (limit >= 0 && rows > 0)
-	{
-		double		part = Min(1.0, limit / rows);
+		part = Min(1, limit / rows);
+	requests = estimate_requests(rel, keys, part);
 
-		requests = Max(1, ceil(requests * part));
-		looked_at *= part;
-	}
-	rounds = concurrent ?
-		ceil(requests / info->settings.max_concurrency) : requests;
-
-	*startup_cost = info->settings.request_cost +
-		rel->baserestrictcost.startup;
+	*startup_cost = rel->baserestrictcost.startup +
+		Min(requests.rounds, 1) * request_cost;
 	/* rounds take time; requests that share one still cost something */
 	*total_cost = *startup_cost +
-		(rounds - 1) * info->settings.request_cost +
-		(requests - rounds) * info->settings.request_cost * SHARED_ROUND_PART +
-		looked_at * (cpu_tuple_cost + rel->baserestrictcost.per_tuple);
+		Max(requests.rounds - 1, 0) * request_cost +
+		(requests.total - requests.rounds) * request_cost * SHARED_ROUND_PART +
+		looked_at * part *
+		(cpu_tuple_cost + rel->baserestrictcost.per_tuple);
 }
 
 void

@@ -11,10 +11,10 @@
 #include "nodes/pathnodes.h"
 
 /*
- * Sets rel->tuples, once the relation's VeltRelation has its settings and its
- * table.
+ * Sets rel->tuples, and what the relation's VeltRelation knows of keys, once
+ * that has its settings and its table.
  */
-extern void velt_estimate_size(RelOptInfo *rel);
+extern void velt_estimate_size(PlannerInfo *root, RelOptInfo *rel);
 
 /*
  * The rows that a scan returns which meet all the RestrictInfos, of which the

@@ -231,6 +231,51 @@ velt_qual_list(RelOptInfo *rel, const VeltTable *table, List *clauses)
  * ----------
  */
 
+/* How many different values an array of a subquery's rows has. */
+static double
+count_rows(PlannerInfo *root, const SubPlan *subplan)
+{
+	int			number = subplan->plan_id - 1;
+	double		rows = ((Plan *) list_nth(root->glob->subplans,
+										  number))->plan_rows;
+	PlannerInfo *subroot = list_nth(root->glob->subroots, number);
+	Query	   *query = subroot->parse;
+
+	/* what is grouped is distinct, more or less, as for set operations */
+	if (query->setOperations || query->groupClause || query->groupingSets ||
+		query->distinctClause || subroot->hasHavingQual || query->hasAggs)
+		return rows;
+	return estimate_num_groups(subroot,
+							   list_make1(linitial_node(TargetEntry, query->targetList)->expr),
+							   rows, NULL, NULL);
+}
+
+/* The planner has no idea of = ANY (ARRAY(SELECT ...)), but a plan for it. */
+static double
+count_elements(PlannerInfo *root, Expr *array)
+{
+	Expr	   *bare = array;
+
+	while (IsA(bare, RelabelType))
+		bare = ((RelabelType *) bare)->arg;
+	for (PlannerInfo *level = root; IsA(bare, Param) && level != NULL;
+		 level = level->parent_root)
+	{
+		ListCell   *lc;
+
+		foreach(lc, level->init_plans)
+		{
+			SubPlan    *subplan = lfirst_node(SubPlan, lc);
+
+			if (((Param *) bare)->paramkind == PARAM_EXEC &&
+				subplan->subLinkType == ARRAY_SUBLINK &&
+				list_member_int(subplan->setParam, ((Param *) bare)->paramid))
+				return count_rows(level, subplan);
+		}
+	}
+	return velt_compat_array_length(root, (Node *) array);
+}
+
 static double
 count_values(PlannerInfo *root, const VeltQual *qual)
 {
@@ -240,7 +285,7 @@ count_values(PlannerInfo *root, const VeltQual *qual)
 
 	forboth(kind, qual->kinds, value, qual->values)
 		count += lfirst_int(kind) == VELT_FILTER_EQUAL ? 1 :
-			velt_compat_array_length(root, lfirst(value));
+			count_elements(root, lfirst(value));
 	return count;
 }
 

@@ -33,9 +33,8 @@ veltGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel, Oid relid)
 	info->quals = velt_qual_list(rel, info->table, rel->baserestrictinfo);
 	rel->fdw_private = info;
 
-	velt_estimate_size(rel);
+	velt_estimate_size(root, rel);
 	set_baserel_size_estimates(root, rel);
-	/* keys are unique, whatever a lack of statistics would make of them */
 	rel->rows = velt_estimate_rows(root, rel, info->quals,
 								   rel->baserestrictinfo);
 }

@@ -17,6 +17,8 @@ typedef struct VeltRelation
 	VeltSettings settings;
 	VeltTable  *table;
 	List	   *quals;			/* VeltQuals of its own restrictions */
+	bool		has_statistics; /* of the column that can be restricted */
+	double		rows_per_key;	/* of a key that has rows */
 } VeltRelation;
 
 /* The numbers of the relation's columns that expressions look at, as integers. */
