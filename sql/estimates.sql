@@ -268,6 +268,39 @@ ALTER SERVER velt OPTIONS (SET request_cost '0');
 SELECT :tokens < 100 AS free;
 ALTER SERVER velt OPTIONS (DROP request_cost);
 
+-- ----------
+-- Whose workspace ANALYZE looks at, and how it ends
+-- ----------
+\! $VELT_SIM config '{"workspaces": {"workspace_demo": {"keys": 9}, "ws_owner": {"keys": 5}}}'
+CREATE ROLE regress_velt_owner;
+CREATE FOREIGN TABLE owned (id text) SERVER velt OPTIONS (resource 'api_keys');
+ALTER FOREIGN TABLE owned OWNER TO regress_velt_owner;
+-- the owner has no mapping
+\set VERBOSITY sqlstate
+ANALYZE owned;
+\set VERBOSITY default
+CREATE USER MAPPING FOR regress_velt_owner SERVER velt
+  OPTIONS (workspace_id 'ws_owner', auth_token 'token-ws_owner');
+ANALYZE api_keys, owned;
+SELECT * FROM counted WHERE "table" IN ('api_keys', 'owned') ORDER BY 1;
+-- waits end, for keys, tokens and rows
+SET statement_timeout = '300ms';
+\! $VELT_SIM faults '[{"do": {"stall": "in_body"}}]'
+ANALYZE owned;
+ANALYZE auth_tokens;
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "nth": 5, "do": {"stall": "before_headers"}}]'
+\set ok `$VELT_SIM reset`
+ANALYZE auth_tokens;
+RESET statement_timeout;
+\! $VELT_SIM faults '[]'
+-- and what was under way with them
+\! $VELT_SIM wait aborted 1
+-- an interrupted ANALYZE leaves what there was
+SELECT * FROM counted WHERE "table" IN ('api_keys', 'owned') ORDER BY 1;
+ALTER FOREIGN TABLE owned OWNER TO CURRENT_USER;
+DROP USER MAPPING FOR regress_velt_owner SERVER velt;
+DROP ROLE regress_velt_owner;
+
 \set ok `:calm`
 RESET search_path;
 SET client_min_messages = warning;
