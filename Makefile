@@ -62,6 +62,7 @@ OBJS = \
 	src/optimizer/limit.o \
 	src/optimizer/qual.o \
 	src/optimizer/relation.o \
+	src/optimizer/statistics.o \
 	$(CLIENT_OBJS)
 
 REGRESS = options import scan modes types errors explain pushdown plans \

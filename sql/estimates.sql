@@ -54,6 +54,14 @@ SELECT planned_rows('SELECT * FROM workspaces') AS workspaces,
        planned_rows($$SELECT * FROM auth_tokens WHERE api_key = 'k'$$) AS of_key,
        planned_rows($$SELECT * FROM auth_tokens WHERE api_key IN ('k', 'l', 'm')$$) AS of_three,
        planned_rows($$SELECT * FROM auth_tokens WHERE workspace_id = 'w'$$) AS of_workspace;
+-- keys are unique, and of one workspace
+CREATE TABLE clients (workspace text PRIMARY KEY, key text);
+INSERT INTO clients SELECT 'w' || i, 'k' || i FROM generate_series(1, 10) i;
+ANALYZE clients;
+SELECT planned_rows('SELECT * FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id') AS tokens,
+       planned_rows('SELECT * FROM clients c JOIN api_keys k ON k.id = c.key') AS keys,
+       planned_rows('SELECT * FROM clients c JOIN auth_tokens t ON t.api_key = c.key') AS their_tokens,
+       planned_rows('SELECT * FROM clients c JOIN api_keys k ON k.workspace_id = c.workspace') AS of_each;
 \echo `:requests`
 
 -- ----------
@@ -188,6 +196,9 @@ INSERT INTO queries (query) VALUES
   ($$SELECT * FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id WHERE k.id = 'velt_api_key_000003'$$),
   ('SELECT * FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id'),
   ('SELECT * FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id AND t.workspace_id = k.workspace_id'),
+  ('SELECT * FROM workspaces w JOIN api_keys k ON k.workspace_id = w.id'),
+  ('SELECT * FROM tenants n JOIN api_keys k ON k.workspace_id = n.workspace'),
+  ('SELECT * FROM tenants n JOIN auth_tokens t ON t.workspace_id = n.workspace'),
   ('SELECT * FROM customers c JOIN api_keys k ON k.id = c.key'),
   ('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key'),
   ('SELECT * FROM orders o JOIN api_keys k ON k.id = o.key'),
@@ -201,6 +212,9 @@ INSERT INTO queries (query) VALUES
 -- customers of every third key, with ten orders each
 CREATE TABLE customers (key text PRIMARY KEY, name text);
 CREATE TABLE orders (key text);
+CREATE TABLE tenants AS
+  SELECT 'workspace_demo' AS workspace FROM generate_series(1, 3);
+ANALYZE tenants;
 CREATE PROCEDURE fill(keys int) LANGUAGE sql AS $$
   TRUNCATE customers, orders;
   INSERT INTO customers SELECT format('velt_api_key_%s', lpad(i::text, 6, '0')), 'Customer ' || i

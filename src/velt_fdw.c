@@ -15,13 +15,15 @@
 #include "optimizer/join.h"
 #include "optimizer/limit.h"
 #include "optimizer/relation.h"
+#include "optimizer/statistics.h"
 #include "utils/guc.h"
 
 PG_MODULE_MAGIC;
 
 PG_FUNCTION_INFO_V1(velt_fdw_handler);
 
-void		_PG_init(void);
+/* PostgreSQL 15 has no declaration of it */
+extern PGDLLEXPORT void _PG_init(void);
 
 void
 _PG_init(void)
@@ -33,6 +35,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("velt_fdw");
 	velt_batch_join_register(velt_explain_batch_join);
 	velt_batch_join_install();
+	velt_statistics_init();
 }
 
 Datum

@@ -32,6 +32,12 @@
  * ----------
  */
 
+double
+velt_estimate_default_rows_per_key(const VeltResource *resource)
+{
+	return resource->parent ? DEFAULT_TOKENS_PER_KEY : 1;
+}
+
 /* All rows of the resource, as far as is known. */
 static double
 total_rows(const RelOptInfo *rel, const VeltResource *resource)
@@ -41,8 +47,7 @@ total_rows(const RelOptInfo *rel, const VeltResource *resource)
 	/* ANALYZE has counted them, and there may be none */
 	if (rel->tuples >= 0)
 		return rel->tuples;
-	return resource->parent ? DEFAULT_KEYS * DEFAULT_TOKENS_PER_KEY :
-		DEFAULT_KEYS;
+	return DEFAULT_KEYS * velt_estimate_default_rows_per_key(resource);
 }
 
 /* The number of the column that requests can be restricted by; 0: none. */
@@ -90,9 +95,8 @@ velt_estimate_size(PlannerInfo *root, RelOptInfo *rel)
 	if (attnum > 0)
 		distinct = distinct_values(root, rel, attnum);
 	info->has_statistics = distinct >= 0;
-	info->rows_per_key = resource->parent == NULL ? 1 :
-		info->has_statistics ? rel->tuples / distinct :
-		DEFAULT_TOKENS_PER_KEY;
+	info->rows_per_key = resource->parent && info->has_statistics ?
+		rel->tuples / distinct : velt_estimate_default_rows_per_key(resource);
 }
 
 /* The rows that so many keys have, before any other condition. */

@@ -7,6 +7,7 @@
 
 #include "postgres.h"
 
+#include "client/resource.h"
 #include "foreign/option.h"
 #include "nodes/pathnodes.h"
 
@@ -15,6 +16,9 @@
  * that has its settings and its table.
  */
 extern void velt_estimate_size(PlannerInfo *root, RelOptInfo *rel);
+
+/* What is assumed of a resource that nobody has looked at. */
+extern double velt_estimate_default_rows_per_key(const VeltResource *resource);
 
 /*
  * The rows that a scan returns which meet all the RestrictInfos, of which the
