@@ -118,6 +118,10 @@ ANALYZE api_keys;
 \! $VELT_SIM faults '[{"endpoint": "authtokens/get", "nth": 20, "do": {"edit": [["/result/data/authTokens/1", 4]]}}]'
 ANALYZE auth_tokens;
 \set ok `:calm`
+-- values that do not fit
+CREATE FOREIGN TABLE numbered (name text OPTIONS (column_name 'api_key_name'),
+  id int) SERVER velt_edges OPTIONS (resource 'api_keys');
+ANALYZE numbered;
 -- and the statistics are what they were
 SELECT reltuples BETWEEN 2900 AND 3000 AS kept
   FROM pg_class WHERE oid = 'auth_tokens'::regclass;

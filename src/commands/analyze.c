@@ -19,6 +19,7 @@
 #include "foreign/report.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sampling.h"
@@ -43,6 +44,8 @@ typedef struct Sampler
 	VeltSettings settings;
 	VeltTable  *table;
 	VeltTupleReader *reader;
+	char	   *table_name;
+	VeltPage   *page;			/* whose rows are read, or NULL */
 	VeltFetch	fetch;
 	const VeltCredentials *credentials;
 	VeltScanStats stats;
@@ -196,6 +199,15 @@ key_number(const Sampler *sampler, const VeltPage *page)
 	return 0;
 }
 
+static void
+describe_context(void *arg)
+{
+	Sampler    *sampler = arg;
+
+	velt_tuple_reader_describe(sampler->reader, sampler->page,
+							   sampler->table_name);
+}
+
 /* Takes a sample of the rows on a page. */
 static void
 sample_page(Sampler *sampler, VeltPage *page)
@@ -243,7 +255,11 @@ sample_pages(Sampler *sampler, const VeltCursorSpec *spec, int max_pages)
 		if (status == VELT_CURSOR_FAILED)
 			fetch_error(sampler, &error);
 		if (status == VELT_CURSOR_PAGE)
+		{
+			sampler->page = page;
 			sample_page(sampler, page);
+			sampler->page = NULL;
+		}
 	}
 	return status == VELT_CURSOR_END;
 }
@@ -432,6 +448,9 @@ prepare(Sampler *sampler, Relation relation, HeapTuple *rows, int size)
 	List	   *attnums = NIL;
 
 	sampler->relation = relation;
+	sampler->table_name =
+		psprintf("%s.%s", get_namespace_name(RelationGetNamespace(relation)),
+				 RelationGetRelationName(relation));
 	sampler->rows = rows;
 	velt_table_settings(relid, &sampler->settings);
 	sampler->table = velt_table_describe(relation,
@@ -461,14 +480,20 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows, int size,
 {
 	Sampler    *sampler = palloc0(sizeof(Sampler));
 	VeltCursorSpec spec;
+	ErrorContextCallback context;
 
 	prepare(sampler, relation, rows, size);
 	velt_fetch_spec(&sampler->fetch, sampler->table->resource,
 					&sampler->settings, &sampler->stats, &spec);
 	spec.pointers = velt_tuple_reader_pointers(sampler->reader,
 											   &spec.npointers);
+	context.callback = describe_context;
+	context.arg = sampler;
+	context.previous = error_context_stack;
+	error_context_stack = &context;
 	*total_rows = sampler->table->resource->filter_required ?
 		sample_by_key(sampler, &spec) : sample_all(sampler, &spec);
+	error_context_stack = context.previous;
 	*total_dead_rows = 0;
 	velt_fetch_stop(&sampler->fetch);
 	ereport(elevel,

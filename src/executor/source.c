@@ -9,11 +9,7 @@
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "foreign/report.h"
-#include "mb/pg_wchar.h"
 #include "utils/lsyscache.h"
-
-/* A row's key in a message is cut to this. */
-#define KEY_SHOWN_BYTES		128
 
 void
 velt_source_init(VeltSource *source, Relation relation,
@@ -132,31 +128,14 @@ velt_source_report(const VeltSource *source, const VeltError *error)
 bool
 velt_source_is_reading(const VeltSource *source)
 {
-	return source->page && velt_tuple_reader_column(source->reader);
+	return source->page && velt_tuple_reader_is_reading(source->reader);
 }
 
 void
 velt_source_describe(const VeltSource *source)
 {
-	char		key[KEY_SHOWN_BYTES];
-	VeltString	row_key;
-
-	if (!velt_source_is_reading(source))
-	{
-		errcontext("foreign table \"%s\"", source->table_name);
-		return;
-	}
-	row_key = velt_page_row_key(source->page);
-	velt_error_clean_text(key, sizeof(key), row_key.bytes, row_key.length,
-						  velt_source_credentials(source));
-	for (char *at = key; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
-	{
-		if (IS_HIGHBIT_SET(*at))
-			*at = '?';
-	}
-	errcontext("column \"%s\" of foreign table \"%s\", row of \"%s\"",
-			   velt_tuple_reader_column(source->reader), source->table_name,
-			   key);
+	velt_tuple_reader_describe(source->reader, source->page,
+							   source->table_name);
 }
 
 void

@@ -20,6 +20,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 
+/* A row's key in a message is cut to this. */
+#define KEY_SHOWN_BYTES		128
+
 typedef struct ColumnReader ColumnReader;
 
 /* Makes a Datum of a value that is neither missing nor null. */
@@ -436,8 +439,32 @@ velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
 	PG_END_TRY();
 }
 
-const char *
-velt_tuple_reader_column(const VeltTupleReader *reader)
+bool
+velt_tuple_reader_is_reading(const VeltTupleReader *reader)
 {
-	return reader->current ? reader->current->name : NULL;
+	return reader->current != NULL;
+}
+
+void
+velt_tuple_reader_describe(const VeltTupleReader *reader, VeltPage *page,
+						   const char *table_name)
+{
+	char		key[KEY_SHOWN_BYTES];
+	VeltString	row_key;
+
+	if (reader->current == NULL || page == NULL)
+	{
+		errcontext("foreign table \"%s\"", table_name);
+		return;
+	}
+	row_key = velt_page_row_key(page);
+	velt_error_clean_text(key, sizeof(key), row_key.bytes, row_key.length,
+						  reader->credentials);
+	for (char *at = key; GetDatabaseEncoding() != PG_UTF8 && *at; at++)
+	{
+		if (IS_HIGHBIT_SET(*at))
+			*at = '?';
+	}
+	errcontext("column \"%s\" of foreign table \"%s\", row of \"%s\"",
+			   reader->current->name, table_name, key);
 }

@@ -40,7 +40,16 @@ extern void velt_tuple_reader_set_workspace(VeltTupleReader *reader,
 extern void velt_tuple_read(VeltTupleReader *reader, VeltPage *page,
 							Datum *values, bool *isnull);
 
-/* The name of the column being converted, or NULL. */
-extern const char *velt_tuple_reader_column(const VeltTupleReader *reader);
+/* Whether a value of the current row is being converted. */
+extern bool velt_tuple_reader_is_reading(const VeltTupleReader *reader);
+
+/*
+ * For an error's context: the table and, while the page's (may be NULL) row is
+ * converted, its key and the column.  Looks nothing up, as nobody knows what
+ * state an error has left.
+ */
+extern void velt_tuple_reader_describe(const VeltTupleReader *reader,
+									   VeltPage *page,
+									   const char *table_name);
 
 #endif							/* VELT_EXECUTOR_TUPLE_H */
