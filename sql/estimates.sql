@@ -189,7 +189,7 @@ INSERT INTO queries (query) VALUES
   ($$SELECT * FROM auth_tokens WHERE api_key IN ('velt_api_key_000001', 'velt_api_key_000003')$$),
   ($$SELECT * FROM auth_tokens WHERE api_key = ANY (ARRAY(SELECT id FROM api_keys WHERE type = 'production'))$$),
   ($$SELECT * FROM auth_tokens WHERE name = 'Token 1'$$),
-  ($$SELECT * FROM auth_tokens WHERE domains = '{}'$$),
+  ($$SELECT * FROM auth_tokens WHERE domains <> '{}'$$),
   ($$SELECT * FROM auth_tokens WHERE api_key = 'velt_api_key_000003' AND workspace_id = 'workspace_demo'$$),
   ('SELECT * FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id'),
   ($$SELECT * FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id WHERE k.type = 'production'$$),
