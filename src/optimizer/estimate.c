@@ -24,8 +24,11 @@
 #define DEFAULT_KEYS			1000.0
 #define DEFAULT_TOKENS_PER_KEY	2.0
 
-/* What a request costs that is under way together with another. */
-#define SHARED_ROUND_PART		0.01
+/*
+ * What a request costs that is under way together with another: it takes no
+ * time of its own, but some of what a rate limit leaves.
+ */
+#define SHARED_ROUND_PART		0.25
 
 /* ----------
  * Size
@@ -184,14 +187,29 @@ typedef struct Requests
 	double		rounds;
 } Requests;
 
+static Requests
+concurrent_requests(const VeltSettings *settings, double total)
+{
+	return (Requests) {total, ceil(total / settings->max_concurrency)};
+}
+
+/* Until the first reply, and until the last. */
+static void
+cost_requests(const VeltSettings *settings, Requests requests, Cost *first,
+			  Cost *all)
+{
+	*first = Min(requests.rounds, 1) * settings->request_cost;
+	*all = (requests.rounds +
+			(requests.total - requests.rounds) * SHARED_ROUND_PART) *
+		settings->request_cost;
+}
+
 /* Only these keys are asked for, whether they exist or not. */
 static Requests
 requests_for_keys(const VeltSettings *settings, double keys)
 {
-	Requests	requests = {.total = ceil(keys / settings->resource->filter_max)};
-
-	requests.rounds = ceil(requests.total / settings->max_concurrency);
-	return requests;
+	return concurrent_requests(settings,
+							   ceil(keys / settings->resource->filter_max));
 }
 
 /* A page names the next one. */
@@ -243,24 +261,21 @@ velt_estimate_cost(PlannerInfo *root, RelOptInfo *rel, List *quals,
 				   Cost *total_cost)
 {
 	VeltRelation *info = rel->fdw_private;
-	Cost		request_cost = info->settings.request_cost;
 	double		keys = velt_qual_estimate_keys(root, quals);
 	double		looked_at = keys < 0 ? rel->tuples : rows_of_keys(rel, keys);
 	double		part = 1;
 	Requests	requests;
+	Cost		first;
+	Cost		all;
 
 	/* a limit ends the scan early, and keeps it from asking ahead */
 	if (limit >= 0 && rows > 0)
 		part = Min(1, limit / rows);
 	requests = estimate_requests(rel, keys, part);
 
-	*startup_cost = rel->baserestrictcost.startup +
-		Min(requests.rounds, 1) * request_cost;
-	/* rounds take time; requests that share one still cost something */
-	*total_cost = *startup_cost +
-		Max(requests.rounds - 1, 0) * request_cost +
-		(requests.total - requests.rounds) * request_cost * SHARED_ROUND_PART +
-		looked_at * part *
+	cost_requests(&info->settings, requests, &first, &all);
+	*startup_cost = rel->baserestrictcost.startup + first;
+	*total_cost = rel->baserestrictcost.startup + all + looked_at * part *
 		(cpu_tuple_cost + rel->baserestrictcost.per_tuple);
 }
 
@@ -268,9 +283,6 @@ void
 velt_estimate_request_cost(const VeltSettings *settings, double requests,
 						   Cost *first, Cost *all)
 {
-	double		rounds = ceil(requests / settings->max_concurrency);
-
-	*first = settings->request_cost;
-	*all = rounds * settings->request_cost +
-		(requests - rounds) * settings->request_cost * SHARED_ROUND_PART;
+	cost_requests(settings, concurrent_requests(settings, requests), first,
+				  all);
 }
