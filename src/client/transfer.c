@@ -7,9 +7,12 @@
 #include "client/transfer.h"
 
 #include <ctype.h>
+#include <netinet/in.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "client/handle.h"
 
@@ -51,6 +54,40 @@ allow_resend(VeltTransfer *transfer)
 	return true;
 }
 
+/* Whether the socket is the one with that port, on our side. */
+static bool
+has_port(curl_socket_t fd, int port)
+{
+	struct sockaddr_storage address;
+	socklen_t	size = sizeof(address);
+
+	if (getsockname(fd, (struct sockaddr *) &address, &size) != 0)
+		return false;
+	if (address.ss_family == AF_INET)
+		return ntohs(((struct sockaddr_in *) &address)->sin_port) == port;
+	return address.ss_family == AF_INET6 &&
+		ntohs(((struct sockaddr_in6 *) &address)->sin6_port) == port;
+}
+
+/*
+ * Whether the other side has closed the connection before it got the request.
+ * curl looks for that by itself, but from 8.22 on at most once a second; and
+ * before, its "active socket" may be one that the handle had earlier.
+ */
+static bool
+is_closed(const VeltTransfer *transfer, int local_port)
+{
+	struct pollfd fd = {-1, POLLRDHUP, 0};
+	curl_socket_t active;
+
+	if (curl_easy_getinfo(transfer->easy, CURLINFO_ACTIVESOCKET,
+						  &active) != CURLE_OK ||
+		active == CURL_SOCKET_BAD || !has_port(active, local_port))
+		return false;
+	fd.fd = active;
+	return poll(&fd, 1, 0) > 0;
+}
+
 /* Connected, and about to send: the last moment to see who would get it. */
 static int
 before_request(void *data, char *peer, char *local, int peer_port,
@@ -60,7 +97,6 @@ before_request(void *data, char *peer, char *local, int peer_port,
 
 	(void) local;
 	(void) peer_port;
-	(void) local_port;
 	if (transfer->config->loopback_only && !is_loopback(peer))
 	{
 		velt_error_set(&transfer->error, VELT_ERROR_CONNECT,
@@ -70,7 +106,9 @@ before_request(void *data, char *peer, char *local, int peer_port,
 	}
 	if (transfer->phase != VELT_PHASE_CONNECT && !allow_resend(transfer))
 		return CURL_PREREQFUNC_ABORT;
-	transfer->phase = VELT_PHASE_REQUEST;
+	/* what goes there is lost before it is sent: curl connects anew */
+	if (!is_closed(transfer, local_port))
+		transfer->phase = VELT_PHASE_REQUEST;
 	return CURL_PREREQFUNC_OK;
 }
 
