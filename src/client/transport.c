@@ -227,6 +227,15 @@ next_due(const VeltTransport *transport)
 	return due;
 }
 
+/* Whether something has happened that nobody has looked at. */
+static bool
+has_news(const VeltTransport *transport)
+{
+	struct pollfd fd = {velt_event_loop_fd(transport->loop), POLLIN, 0};
+
+	return poll(&fd, 1, 0) > 0;
+}
+
 /*
  * A wait was announced, and now another one is.  If something has happened
  * already, long after the first one began, nobody was there to see it.
@@ -234,9 +243,7 @@ next_due(const VeltTransport *transport)
 static bool
 nobody_waited(const VeltTransport *transport, int64_t now)
 {
-	struct pollfd fd = {velt_event_loop_fd(transport->loop), POLLIN, 0};
-
-	return now - transport->entered_ms >= LONG_GAP_MS && poll(&fd, 1, 0) > 0;
+	return now - transport->entered_ms >= LONG_GAP_MS && has_news(transport);
 }
 
 void
@@ -254,7 +261,8 @@ velt_transport_enter(VeltTransport *transport)
 	gap = now - transport->left_ms;
 	transport->undriven_ms += gap;
 	transport->left_ms = 0;
-	if (gap < LONG_GAP_MS)
+	/* what is to be found dead may have died meanwhile; later is no excuse */
+	if (gap < LONG_GAP_MS || !has_news(transport))
 		return;
 	TAILQ_FOREACH(transfer, &transport->running, link)
 		transfer->slept = transfer->resend_free = true;
