@@ -11,6 +11,7 @@
 #include "foreign/session.h"
 #include "funcapi.h"
 #include "utils/builtins.h"
+#include "utils/tuplestore.h"
 #include "velt_fdw.h"
 
 PG_FUNCTION_INFO_V1(velt_fdw_version);
