@@ -5,22 +5,26 @@
  * VELT_TEST_STALL: the path of a FIFO.  The look-up of "stall.invalid" does
  * not answer before somebody opens it for writing.
  *
- * VELT_TEST_PEER: an IPv4 address, as which 127.0.0.1 is written down.  This
- * is how libcurl comes to tell of a connection to it.  (That "localhost" is
- * somewhere else could not be pretended: libcurl does not look it up.)
+ * VELT_TEST_PEER: an IPv4 address, which libcurl says 127.0.0.1 is when it is
+ * about to send a request.  (That "localhost" is somewhere else could not be
+ * pretended to libcurl itself: it does not look it up.)
  */
 #define _GNU_SOURCE
-#include <arpa/inet.h>
+#include <curl/curl.h>
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 typedef int (*LookUp) (const char *, const char *, const struct addrinfo *,
 					   struct addrinfo **);
-typedef const char *(*Write) (int, const void *, char *, socklen_t);
+typedef CURLcode (*SetOption) (CURL *, CURLoption, ...);
+
+/* what velt_fdw has libcurl call before a request */
+static curl_prereq_callback before_request;
 
 static int
 wait_for_writer(const char *path)
@@ -44,15 +48,35 @@ getaddrinfo(const char *name, const char *service,
 	return look_up(name, service, hints, result);
 }
 
-const char *
-inet_ntop(int family, const void *address, char *text, socklen_t size)
+static int
+pretend_peer(void *data, char *peer, char *local, int peer_port,
+			 int local_port)
 {
-	Write		write_down = (Write) dlsym(RTLD_NEXT, "inet_ntop");
-	const char *result = write_down(family, address, text, size);
-	const char *peer = getenv("VELT_TEST_PEER");
+	char	   *pretended = getenv("VELT_TEST_PEER");
 
-	if (result && peer && strcmp(text, "127.0.0.1") == 0 &&
-		strlen(peer) < size)
-		strcpy(text, peer);
-	return result;
+	return before_request(data, strcmp(peer, "127.0.0.1") == 0 ? pretended :
+						  peer, local, peer_port, local_port);
+}
+
+#undef curl_easy_setopt
+
+CURLcode
+curl_easy_setopt(CURL *easy, CURLoption option,...)
+{
+	void	   *libcurl = dlopen("libcurl.so.4", RTLD_LAZY | RTLD_NOLOAD);
+	SetOption	set_option = (SetOption) dlsym(libcurl, "curl_easy_setopt");
+	va_list		arguments;
+	void	   *value;
+
+	dlclose(libcurl);
+	/* a number or a pointer: both are passed alike */
+	va_start(arguments, option);
+	value = va_arg(arguments, void *);
+	va_end(arguments);
+	if (option == CURLOPT_PREREQFUNCTION && getenv("VELT_TEST_PEER"))
+	{
+		before_request = (curl_prereq_callback) value;
+		return set_option(easy, option, pretend_peer);
+	}
+	return set_option(easy, option, value);
 }
