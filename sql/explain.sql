@@ -27,6 +27,8 @@ BEGIN
   LOOP
     line := regexp_replace(line, '(actual rows=\d+)\.00', '\1');
     line := regexp_replace(line, '\(returns \$0\)', '');
+    line := regexp_replace(line, '(Init|Sub)Plan \w+_1\M', '\1Plan 1',
+                           'g');
     line := regexp_replace(line, '\(InitPlan 1\)\.col1|\$0', '$n', 'g');
     line := regexp_replace(line, '(Velt Bytes Received: )[1-9]\d*', '\1N');
     RETURN NEXT rtrim(line);
