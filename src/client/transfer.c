@@ -294,7 +294,8 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 	if (kind == VELT_ERROR_UNAVAILABLE && is_refused_certificate(transfer))
 		kind = VELT_ERROR_CERTIFICATE;
 	/* what breaks off before a request was sent, did so in connecting */
-	if (kind == VELT_ERROR_UNAVAILABLE &&
+	if ((kind == VELT_ERROR_UNAVAILABLE ||
+		 code == CURLE_WEIRD_SERVER_REPLY) &&
 		(transfer->phase == VELT_PHASE_CONNECT || refusal != 0))
 		kind = VELT_ERROR_CONNECT;
 	velt_error_clean_text(message, sizeof(message), text, strlen(text),
