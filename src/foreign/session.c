@@ -575,6 +575,7 @@ void
 velt_session_wait(VeltSession *session)
 {
 	WaitEvent	event;
+	uint32		wait_event;
 
 	if (velt_transport_has_work(session->transport))
 	{
@@ -582,9 +583,10 @@ velt_session_wait(VeltSession *session)
 		CHECK_FOR_INTERRUPTS();
 		return;
 	}
+	/* may raise an error: not while the clock of deadlines runs */
+	wait_event = velt_compat_wait_event(velt_transport_phase(session->transport));
 	velt_transport_enter(session->transport);
-	(void) WaitEventSetWait(session->events, -1, &event, 1,
-							velt_compat_wait_event(velt_transport_phase(session->transport)));
+	(void) WaitEventSetWait(session->events, -1, &event, 1, wait_event);
 	velt_transport_leave(session->transport);
 	if (event.events & WL_LATCH_SET)
 		ResetLatch(MyLatch);
