@@ -556,7 +556,7 @@ SELECT json_build_array(json_build_object('do', json_build_object(
 SELECT octet_length(m[1]) BETWEEN 490 AND 500
   FROM failure('TABLE keys'), regexp_match(detail, U&'x\00E9+') m;
 -- no id where none came
-\! $VELT_SIM faults '[{"times": 1, "do": {"raw_base64": "SFRUUC8xLjEgNTAwIE9vcHMNCmNvbnRlbnQtbGVuZ3RoOiAwDQoNCg=="}}]'
+\! $VELT_SIM faults '[{"times": 1, "do": {"raw_base64": "SFRUUC8xLjEgNTAwIE9vcHMNCmNvbm5lY3Rpb246IGNsb3NlDQpjb250ZW50LWxlbmd0aDogMA0KDQo="}}]'
 TABLE keys;
 TABLE keys;
 \set ok `:calm`
