@@ -4,15 +4,15 @@
 #
 # A need is tested by what it is good for, not by its package: so a run works
 # with any PostgreSQL, on any system, where the parts are there.  They are
-# installed on Debian 12 only, whose names the table has.
-
-# Debian 12's PostgreSQL, to install where no other will do
-default_postgres=15
+# installed on Debian only, from 12 on, whose names the table has.
 
 # velt_fdw's least versions
 least_postgres=15
 least_curl=7.87
 postgres_wanted="PostgreSQL 18 or later, or Debian's $least_postgres to 17"
+
+# Where Debian has one
+debian_pg_config='^/usr/lib/postgresql/([0-9]+)/bin/pg_config$'
 
 # Filled by find_missing: a package, and what it is for.
 missing=()
@@ -40,10 +40,11 @@ need_build() {
 }
 
 need_server() {
-    local home=/usr/lib/postgresql/$default_postgres
+    local home
 
     need python3 'Python 3.9 or later, for the simulator' recent_python
     find_postgres && return
+    home=/usr/lib/postgresql/$default_postgres
     need "postgresql-$default_postgres" \
         "$postgres_wanted" \
         test -x "$home/bin/postgres"
@@ -72,16 +73,41 @@ recent_python() {
     "${PYTHON:-python3}" -c 'import sys; sys.exit(sys.version_info < (3, 9))'
 }
 
+# Sets default_postgres to the version to install where no other will do: the
+# one whose pg_config is the caller's choice, or that of this Debian.  A suite
+# in the making may change its mind: apt knows.
+choose_postgres() {
+    local VERSION_CODENAME=''
+
+    if [[ ${PG_CONFIG:-} =~ $debian_pg_config ]]; then
+        default_postgres=${BASH_REMATCH[1]}
+        return
+    fi
+    # shellcheck source=/dev/null
+    [[ ! -r /etc/os-release ]] || source /etc/os-release
+    case $VERSION_CODENAME in
+        bookworm) default_postgres=15 ;;
+        trixie) default_postgres=17 ;;
+        *) default_postgres=$(apt-cache depends postgresql 2>/dev/null |
+            sed -n 's/^ *Depends: postgresql-\([0-9]*\)$/\1/p') ;;
+    esac
+    : "${default_postgres:=$least_postgres}"
+}
+
 # Sets PG_CONFIG to that of a PostgreSQL we can build for and start: the
 # caller's choice, or the first in the path, or the latest of Debian's.
 find_postgres() {
     local candidate candidates
 
+    choose_postgres
     if [[ -n ${PG_CONFIG:-} ]]; then
-        usable_postgres "$PG_CONFIG" ||
+        usable_postgres "$PG_CONFIG" && return
+        # it may be there once its packages are
+        [[ $PG_CONFIG =~ $debian_pg_config && ! -e $PG_CONFIG &&
+            ${BASH_REMATCH[1]} -ge $least_postgres ]] ||
             die "PG_CONFIG=$PG_CONFIG will not do: it takes" \
                 "$postgres_wanted, with server and development files"
-        return
+        return 1
     fi
     mapfile -t candidates < <(compgen -G '/usr/lib/postgresql/*/bin/pg_config' |
         sort --version-sort --reverse)
@@ -141,7 +167,7 @@ find_missing() {
 require_packages() {
     find_missing "$@"
     ((${#missing[@]} > 0)) || return 0
-    is_debian_12 || name_packages
+    is_debian || name_packages
     ((EUID == 0)) || ask_for_packages
     install_missing "$@"
     find_missing "$@"
@@ -149,20 +175,21 @@ require_packages() {
         die "still missing after their installation: ${missing[*]}"
 }
 
-is_debian_12() {
+# From 12 on; one in the making has no number.
+is_debian() {
     local ID='' VERSION_ID=''
 
     [[ -r /etc/os-release ]] || return
     # shellcheck source=/dev/null
     source /etc/os-release
-    [[ $ID == debian && $VERSION_ID == 12 ]]
+    [[ $ID == debian && ${VERSION_ID:-12} -ge 12 ]]
 }
 
 name_packages() {
     local i
 
     {
-        say "this system is not Debian 12: please install what is missing." \
+        say "this system is not Debian 12 or later: please install what is missing." \
             "In Debian's names:"
         for i in "${!missing[@]}"; do
             printf '  %-26s %s\n' "${missing[i]}" "${missing_purpose[i]}"

@@ -9,7 +9,7 @@ verb_main() {
     cat <<'END'
 
 Each sets itself up in a temporary directory and leaves nothing behind.  As
-root on Debian 12, what is missing is installed first, from Debian's packages
-alone; otherwise it is named.  PG_CONFIG chooses another PostgreSQL.
+root on Debian, from 12 on, what is missing is installed first, from Debian's
+packages alone; otherwise it is named.  PG_CONFIG chooses another PostgreSQL.
 END
 }
