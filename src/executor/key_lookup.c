@@ -221,6 +221,7 @@ read_row(VeltKeyLookup *lookup)
 	velt_source_read(lookup->source, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(old);
 	ExecStoreVirtualTuple(slot);
+	slot->tts_tableOid = RelationGetRelid(lookup->source->relation);
 	econtext->ecxt_scantuple = slot;
 	if (scan->ps.qual && !ExecQual(scan->ps.qual, econtext))
 		return NULL;
