@@ -33,6 +33,7 @@ static const Module modules[] = {
 	{"transport", test_transport},
 	{"attempts", test_attempts},
 	{"cursor", test_cursor},
+	{"joining", test_joining},
 	{"memory", test_memory},
 };
 

@@ -12,6 +12,7 @@ extern void test_buffer(void);
 extern void test_chain(void);
 extern void test_cursor(void);
 extern void test_error(void);
+extern void test_joining(void);
 extern void test_json(void);
 extern void test_memory(void);
 extern void test_page(void);
