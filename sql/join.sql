@@ -196,7 +196,221 @@ ALTER FOREIGN TABLE api_keys OPTIONS (DROP workspace_id);
 SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id
  WHERE k.id IN ('velt_api_key_none', 'velt_api_key_000001');
 
+-- ----------
+-- What is less usual
+-- ----------
+-- the joins that are one scan each
+CREATE FUNCTION joins_of(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  line text;
+  joins text[];
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN (COSTS OFF) ' || query LOOP
+    joins := joins || substring(line FROM 'Relations: .* ([A-Z]+) JOIN');
+  END LOOP;
+  RETURN coalesce(nullif(array_to_string(joins, ', '), ''), 'none');
+END $$;
+CREATE FUNCTION checked(query text) RETURNS TABLE (result text, joins text) LANGUAGE sql AS
+  'SELECT same_as_local(query), joins_of(query)';
+
+-- outer joins in and over other joins
+SELECT * FROM checked($$SELECT k.id, k.type FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id WHERE t.api_key IS NULL$$);
+SELECT * FROM checked($$SELECT k.id, t FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id AND t.name > 'n' WHERE t.name IS NULL$$);
+SELECT * FROM checked($$SELECT c.name, k.id, t.name FROM customers c
+  LEFT JOIN (api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id AND k.type = 'production')
+         ON k.id = c.key AND t.name IS NULL$$);
+SELECT * FROM checked($$SELECT c.name, x.* FROM customers c
+  FULL JOIN (SELECT k.id, t.domains FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id) x
+         ON x.id = c.key$$);
+SELECT * FROM checked($$SELECT k.id, t.name, k2.type FROM api_keys k
+  JOIN auth_tokens t ON t.api_key = k.id JOIN api_keys k2 ON k2.id = t.api_key$$);
+SELECT * FROM checked($$SELECT k.id, t.name, t2.name FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id LEFT JOIN auth_tokens t2 ON t2.api_key = k.id$$);
+SELECT * FROM checked($$SELECT DISTINCT k.type, count(*) OVER (PARTITION BY t.name) FROM api_keys k
+  JOIN auth_tokens t ON t.api_key = k.id$$);
+SELECT * FROM checked($$SELECT k.id FROM api_keys k WHERE id NOT IN (SELECT api_key FROM auth_tokens)$$);
+SELECT * FROM checked($$SELECT k.id, l.name FROM api_keys k
+  LEFT JOIN LATERAL (SELECT t.name, k.type AS of FROM auth_tokens t WHERE t.api_key = k.id) l
+         ON l.of = 'testing'$$);
+SELECT * FROM checked($$SELECT k.id, l.n FROM api_keys k,
+  LATERAL (SELECT count(*) AS n FROM auth_tokens t WHERE t.api_key = k.id) l$$);
+SELECT * FROM checked($$SELECT k.id, x.of FROM api_keys k
+  LEFT JOIN (SELECT t.api_key, coalesce(t.name, 'none') AS of FROM auth_tokens t) x
+         ON x.api_key = k.id AND k.type = 'testing'$$);
+
+-- rows as a whole, in conditions too
+SELECT * FROM checked($$SELECT k.id, t IS NULL FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id AND k IS NOT NULL AND length(t::text) > 20
+  WHERE t IS NULL OR t::text > k::text$$);
+SELECT * FROM checked($$SELECT t FROM auth_tokens t
+  LEFT JOIN api_keys k ON t.api_key = k.id AND t::text > k::text WHERE k IS NULL$$);
+
+-- tables written by hand: some columns, in other orders, of other names and types
+CREATE DOMAIN kind AS text CHECK (value IN ('production', 'testing'));
+CREATE DOMAIN title AS text NOT NULL;
+CREATE FOREIGN TABLE keys (kind kind OPTIONS (column_name 'type'), gone int,
+                           key varchar OPTIONS (column_name 'id'))
+  SERVER velt OPTIONS (resource 'api_keys');
+ALTER FOREIGN TABLE keys DROP COLUMN gone;
+CREATE FOREIGN TABLE tokens (name title, "of key" text OPTIONS (column_name 'api_key'))
+  SERVER velt OPTIONS (resource 'auth_tokens');
+CREATE FOREIGN TABLE ids (id text) SERVER velt OPTIONS (resource 'api_keys');
+CREATE FOREIGN TABLE of_keys (api_key text) SERVER velt OPTIONS (resource 'auth_tokens');
+CREATE FOREIGN TABLE domain_keys (id kind) SERVER velt OPTIONS (resource 'api_keys');
+CREATE TABLE velt_join_local.keys AS SELECT type::kind AS kind, id::varchar AS key FROM velt_join_local.api_keys;
+CREATE TABLE velt_join_local.tokens AS SELECT name::text, api_key AS "of key" FROM velt_join_local.auth_tokens;
+CREATE TABLE velt_join_local.ids AS SELECT id FROM velt_join_local.api_keys;
+CREATE TABLE velt_join_local.of_keys AS SELECT api_key FROM velt_join_local.auth_tokens;
+SELECT * FROM checked($$SELECT k, t FROM keys k LEFT JOIN tokens t
+   ON t."of key" = k.key AND k.kind = 'production' AND t."of key" > 'velt_api_key_000020'$$);
+SELECT * FROM checked($$SELECT k, t FROM tokens t LEFT JOIN keys k ON t."of key" = k.key AND k.kind = 'production'$$);
+SELECT * FROM checked($$SELECT t.name FROM tokens t WHERE NOT EXISTS
+  (SELECT FROM keys k WHERE t."of key" = k.key AND k.key > 'velt_api_key_000020')$$);
+\! $VELT_SIM reset
+SELECT * FROM checked($$SELECT count(*) FROM ids k JOIN of_keys t ON t.api_key = k.id$$);
+\echo `:requests`
+SELECT * FROM checked($$SELECT k, t FROM ids k LEFT JOIN of_keys t ON t.api_key = k.id$$);
+SELECT joins_of('SELECT 1 FROM domain_keys k JOIN of_keys t ON t.api_key = k.id');
+CREATE COLLATION any_case (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+SELECT joins_of('SELECT 1 FROM ids k JOIN of_keys t ON t.api_key = k.id COLLATE any_case'),
+       joins_of('SELECT 1 FROM ids k JOIN of_keys t ON t.api_key = k.id COLLATE "POSIX"');
+
+-- partitions
+\! $VELT_SIM config '{"workspaces": {"workspace_b": {"keys": 7, "key_prefix": "b_", "tokens_per_key": 1, "vanished": ["b_000002"]}}}'
+CREATE SERVER velt_b FOREIGN DATA WRAPPER velt_fdw OPTIONS (api_url :'url');
+CREATE USER MAPPING FOR CURRENT_USER SERVER velt_b
+  OPTIONS (workspace_id 'workspace_b', auth_token 'token-workspace_b');
+CREATE TABLE all_keys (workspace_id text, id text, type text) PARTITION BY LIST (workspace_id);
+CREATE FOREIGN TABLE all_keys_a PARTITION OF all_keys FOR VALUES IN ('workspace_demo')
+  SERVER velt OPTIONS (resource 'api_keys', workspace_id 'workspace_demo');
+CREATE FOREIGN TABLE all_keys_b (id text, type text, workspace_id text)
+  SERVER velt_b OPTIONS (resource 'api_keys', workspace_id 'workspace_b');
+ALTER TABLE all_keys ATTACH PARTITION all_keys_b FOR VALUES IN ('workspace_b');
+CREATE TABLE all_tokens (name text, api_key text, workspace_id text) PARTITION BY LIST (workspace_id);
+CREATE FOREIGN TABLE all_tokens_a PARTITION OF all_tokens FOR VALUES IN ('workspace_demo')
+  SERVER velt OPTIONS (resource 'auth_tokens', workspace_id 'workspace_demo');
+CREATE FOREIGN TABLE all_tokens_b (workspace_id text, gone int, name text, api_key text)
+  SERVER velt_b OPTIONS (resource 'auth_tokens', workspace_id 'workspace_b');
+ALTER FOREIGN TABLE all_tokens_b DROP COLUMN gone;
+ALTER TABLE all_tokens ATTACH PARTITION all_tokens_b FOR VALUES IN ('workspace_b');
+CREATE TABLE velt_join_local.all_keys AS SELECT * FROM all_keys;
+CREATE TABLE velt_join_local.all_tokens AS SELECT * FROM all_tokens;
+\! $VELT_SIM reset
+SET enable_partitionwise_join = on;
+SELECT * FROM checked($$SELECT k.workspace_id, k.id, t.name FROM all_keys k
+  JOIN all_tokens t ON t.workspace_id = k.workspace_id AND t.api_key = k.id WHERE k.type = 'production'$$);
+\echo `:requests`
+SELECT * FROM checked($$SELECT k, t FROM all_keys k
+  LEFT JOIN all_tokens t ON t.workspace_id = k.workspace_id AND t.api_key = k.id AND k.type = 'testing'$$);
+SELECT * FROM checked($$SELECT k.id, (SELECT count(*) FROM all_keys k2 JOIN all_tokens t
+    ON t.workspace_id = k2.workspace_id AND t.api_key = k2.id WHERE k2.type = k.type)
+  FROM all_keys k WHERE k.id LIKE '%2'$$);
+RESET enable_partitionwise_join;
+
+-- security: a view's conditions come first, and its owner asks
+CREATE FUNCTION seen(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE COST 0.0001 AS
+  $$ BEGIN RAISE NOTICE 'seen: %', $1; RETURN true; END $$;
+CREATE VIEW some_tokens WITH (security_barrier) AS
+  SELECT * FROM auth_tokens WHERE domains = '{}' AND api_key < 'velt_api_key_000004';
+CREATE VIEW some_keys WITH (security_barrier) AS
+  SELECT * FROM api_keys WHERE id < 'velt_api_key_000004' AND length(type) > 7;
+SELECT t.name, k.type FROM some_tokens t LEFT JOIN api_keys k ON k.id = t.api_key WHERE seen(t.api_key);
+SELECT t.name, k.type FROM auth_tokens t
+  JOIN some_keys k ON k.id = t.api_key AND seen(k.type) AND seen(t.name);
+SELECT t.name FROM some_tokens t
+ WHERE NOT EXISTS (SELECT FROM some_keys k WHERE k.id = t.api_key AND seen(k.type));
+CREATE ROLE regress_velt_join_owner;
+GRANT USAGE ON FOREIGN SERVER velt TO regress_velt_join_owner;
+GRANT USAGE ON SCHEMA velt_join TO regress_velt_join_owner;
+GRANT SELECT ON api_keys, auth_tokens TO regress_velt_join_owner;
+CREATE USER MAPPING FOR regress_velt_join_owner SERVER velt
+  OPTIONS (workspace_id 'workspace_b', auth_token 'token-workspace_b');
+CREATE VIEW owned_keys AS SELECT * FROM api_keys;
+CREATE VIEW owned_tokens AS SELECT * FROM auth_tokens;
+CREATE VIEW owned_join AS SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id;
+ALTER VIEW owned_keys OWNER TO regress_velt_join_owner;
+ALTER VIEW owned_tokens OWNER TO regress_velt_join_owner;
+ALTER VIEW owned_join OWNER TO regress_velt_join_owner;
+SELECT joins_of('SELECT 1 FROM owned_keys k JOIN auth_tokens t ON t.api_key = k.id'),
+       joins_of('SELECT 1 FROM owned_keys k JOIN owned_tokens t ON t.api_key = k.id'),
+       joins_of('TABLE owned_join');
+SELECT count(*), min(id) FROM owned_join;
+SELECT count(*) FROM owned_keys k JOIN auth_tokens t ON t.api_key = k.id;
+
+-- a condition of no table at all
+PREPARE gate (text) AS SELECT k.id, t.name FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id AND $1 <> 'no tokens' WHERE $1 <> 'nothing';
+SET plan_cache_mode = force_generic_plan;
+\! $VELT_SIM reset
+SELECT count(*) FROM api_keys \g /dev/null
+CREATE TEMP TABLE gated AS EXECUTE gate ('all');
+SELECT count(*), count(name) FROM gated;
+DROP TABLE gated;
+CREATE TEMP TABLE gated AS EXECUTE gate ('no tokens');
+SELECT count(*), count(name) FROM gated;
+\! $VELT_SIM reset
+EXECUTE gate ('nothing');
+\echo `:requests`
+-- what was prepared follows its tables
+CREATE FOREIGN TABLE names (id text, name text OPTIONS (column_name 'api_key_name'))
+  SERVER velt OPTIONS (resource 'api_keys');
+PREPARE prepared AS SELECT max(k.name), count(*) FROM names k JOIN of_keys t ON t.api_key = k.id;
+EXECUTE prepared;
+ALTER FOREIGN TABLE names ALTER COLUMN name OPTIONS (SET column_name 'type');
+EXECUTE prepared;
+ALTER FOREIGN TABLE names ALTER COLUMN id OPTIONS (ADD json_pointer '/apiKeyName');
+EXECUTE prepared;
+RESET plan_cache_mode;
+
+-- errors in the midst of it
+DO $$
+BEGIN
+  FOR i IN 1 .. 20 LOOP
+    BEGIN
+      PERFORM k.id FROM api_keys k JOIN auth_tokens t
+         ON t.api_key = k.id AND 1 / (right(k.id, 2)::int - i) < 2;
+      RAISE 'no error';
+    EXCEPTION WHEN division_by_zero THEN
+    END;
+  END LOOP;
+END $$;
+BEGIN;
+DECLARE c CURSOR FOR SELECT k.id FROM api_keys k JOIN auth_tokens t
+     ON t.api_key = k.id AND 1 / (right(t.api_key, 2)::int - 30 + length(t.name) * 0) < 2;
+SAVEPOINT s;
+SELECT 'rows' WHERE 0 < (SELECT count(*) FROM api_keys);
+FETCH ALL FROM c;
+ROLLBACK TO s;
+SELECT same_as_local('SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id');
+COMMIT;
+-- lists of keys as they should not be
+\! $VELT_SIM config '{"workspaces": {"workspace_demo": {"keys": 4, "vanished": []}}}'
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/1/id", "velt_api_key_000001"], ["/result/data/2/id", null], ["/result/data/3/id"]]}}]'
+SELECT k.id, k.api_key_name, t.name FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id ORDER BY 2, 3;
+SELECT k.api_key_name FROM api_keys k WHERE NOT EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = k.id) ORDER BY 1;
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/1/id", ""]]}}]'
+SELECT k.id, count(t.name) FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id GROUP BY 1 ORDER BY 1;
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/1/id", 17]]}}]'
+SELECT k.id, count(t.name) FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id GROUP BY 1;
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "nth": 2, "do": {"edit": [["/result/data/apiKey", "another"]]}}]' && $VELT_SIM reset
+SELECT k.id, t.name FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id;
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "do": {"edit": [["/result/data/authTokens", []], ["/result/nextPageToken", "more"]]}}]'
+SELECT k.id, t.name FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id ORDER BY 1;
+\! $VELT_SIM faults '[]'
+SELECT k.id, count(t.name) FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id GROUP BY 1 ORDER BY 1;
+
+-- the same in every format
+EXPLAIN (COSTS OFF, VERBOSE, FORMAT JSON) SELECT k.id, t.name FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id AND k.type = 'production' AND t.name <> k.type
+ WHERE k.id > 'velt_api_key_000030';
+EXPLAIN (COSTS OFF, FORMAT YAML) SELECT t.name FROM auth_tokens t
+ WHERE NOT EXISTS (SELECT FROM api_keys k WHERE k.id = t.api_key AND k.type = 'testing');
+EXPLAIN (COSTS OFF, FORMAT XML) SELECT 1 FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id;
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP EXTENSION velt_fdw CASCADE;
 DROP SCHEMA velt_join, velt_join_local CASCADE;
+DROP ROLE regress_velt_join_owner;
