@@ -304,6 +304,9 @@ SELECT * FROM checked($$SELECT k.workspace_id, k.id, t.name FROM all_keys k
 \echo `:requests`
 SELECT * FROM checked($$SELECT k, t FROM all_keys k
   LEFT JOIN all_tokens t ON t.workspace_id = k.workspace_id AND t.api_key = k.id AND k.type = 'testing'$$);
+SELECT * FROM checked($$SELECT k.id, x.* FROM all_keys k
+  LEFT JOIN (SELECT 1 AS one, workspace_id, api_key FROM all_tokens) x
+         ON x.workspace_id = k.workspace_id AND x.api_key = k.id$$);
 SELECT * FROM checked($$SELECT k.id, (SELECT count(*) FROM all_keys k2 JOIN all_tokens t
     ON t.workspace_id = k2.workspace_id AND t.api_key = k2.id WHERE k2.type = k.type)
   FROM all_keys k WHERE k.id LIKE '%2'$$);

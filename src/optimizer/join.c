@@ -138,14 +138,17 @@ can_evaluate_all(List *clauses)
 static bool
 has_placeholders(PlannerInfo *root, RelOptInfo *joinrel)
 {
+	/* of partitions too, what is known is about their parents */
+	Relids		relids = IS_OTHER_REL(joinrel) ?
+		joinrel->top_parent_relids : joinrel->relids;
 	ListCell   *lc;
 
 	foreach(lc, root->placeholder_list)
 	{
 		PlaceHolderInfo *info = lfirst(lc);
 
-		if (bms_is_subset(info->ph_eval_at, joinrel->relids) &&
-			!bms_equal(info->ph_eval_at, joinrel->relids))
+		if (bms_is_subset(info->ph_eval_at, relids) &&
+			!bms_equal(info->ph_eval_at, relids))
 			return true;
 	}
 	return false;
