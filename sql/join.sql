@@ -240,6 +240,14 @@ SELECT * FROM checked($$SELECT k.id, x.of FROM api_keys k
   LEFT JOIN (SELECT t.api_key, coalesce(t.name, 'none') AS of FROM auth_tokens t) x
          ON x.api_key = k.id AND k.type = 'testing'$$);
 
+-- system columns are not made up
+SELECT * FROM checked($$SELECT k.id FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id
+  WHERE t.tableoid IS NULL OR t.tableoid <> 'auth_tokens'::regclass$$);
+SELECT * FROM checked($$SELECT k.id FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id
+   AND k.tableoid = 'api_keys'::regclass$$);
+SELECT * FROM checked($$SELECT k.id, t.tableoid::regclass FROM api_keys k
+  LEFT JOIN auth_tokens t ON t.api_key = k.id$$);
+
 -- rows as a whole, in conditions too
 SELECT * FROM checked($$SELECT k.id, t IS NULL FROM api_keys k
   LEFT JOIN auth_tokens t ON t.api_key = k.id AND k IS NOT NULL AND length(t::text) > 20

@@ -154,15 +154,24 @@ has_placeholders(PlannerInfo *root, RelOptInfo *joinrel)
 	return false;
 }
 
+/* What the scan has to return of columns. */
+static List *
+wanted_columns(const RelOptInfo *joinrel, const VeltJoinRelation *join)
+{
+	List	   *exprs = list_concat_copy(joinrel->reltarget->exprs,
+										 extract_actual_clauses(join->above,
+																false));
+
+	return pull_var_clause((Node *) exprs, PVC_RECURSE_PLACEHOLDERS);
+}
+
 /* Whether the columns that are wanted of the join are ones it can have. */
 static bool
-can_return(RelOptInfo *joinrel)
+can_return(const RelOptInfo *joinrel, const VeltJoinRelation *join)
 {
-	List	   *vars = pull_var_clause((Node *) joinrel->reltarget->exprs,
-									   PVC_RECURSE_PLACEHOLDERS);
 	ListCell   *lc;
 
-	foreach(lc, vars)
+	foreach(lc, wanted_columns(joinrel, join))
 	{
 		if (lfirst_node(Var, lc)->varattno < 0)
 			return false;
@@ -214,8 +223,9 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	/* rows that are locked or changed have to be found again one by one */
 	if (join->kind == VELT_JOIN_NONE || root->rowMarks != NIL ||
 		!bms_is_empty(joinrel->lateral_relids) ||
-		has_placeholders(root, joinrel) || !can_return(joinrel) ||
+		has_placeholders(root, joinrel) ||
 		!classify_clauses(join, joinrel, jointype, clauses) ||
+		!can_return(joinrel, join) ||
 		!can_evaluate_all(join->on) ||
 		!can_evaluate_all(join->keys->baserestrictinfo) ||
 		!can_evaluate_all(join->tokens->baserestrictinfo))
@@ -432,15 +442,12 @@ velt_join_is_async_capable(RelOptInfo *joinrel)
 
 /* What the scan returns: every column that is looked at, once. */
 static List *
-make_scan_tlist(const RelOptInfo *joinrel, List *above, List *conditions)
+make_scan_tlist(const RelOptInfo *joinrel, const VeltJoinRelation *join,
+				List *conditions)
 {
-	List	   *tlist = NIL;
-	List	   *exprs = list_concat_copy(joinrel->reltarget->exprs, above);
-	List	   *vars = pull_var_clause((Node *) exprs,
-									   PVC_RECURSE_PLACEHOLDERS);
+	List	   *tlist = add_to_flat_tlist(NIL, wanted_columns(joinrel, join));
 	ListCell   *lc;
 
-	tlist = add_to_flat_tlist(tlist, vars);
 	foreach(lc, conditions)
 	{
 		Node	   *node = velt_columns_of_tlist(lfirst(lc), tlist);
@@ -457,7 +464,7 @@ velt_join_plan(RelOptInfo *joinrel, List *tlist)
 	VeltJoinRelation *join = joinrel->fdw_private;
 	List	   *conditions = join_conditions(join);
 	List	   *above = extract_actual_clauses(join->above, false);
-	List	   *scan_tlist = make_scan_tlist(joinrel, above, conditions);
+	List	   *scan_tlist = make_scan_tlist(joinrel, join, conditions);
 	List	   *columns = get_tlist_exprs(scan_tlist, false);
 	VeltScanPlan plan = {
 		.resource = relation_of(join->keys)->settings.resource,
