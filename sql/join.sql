@@ -350,6 +350,19 @@ SELECT joins_of('SELECT 1 FROM owned_keys k JOIN auth_tokens t ON t.api_key = k.
 SELECT count(*), min(id) FROM owned_join;
 SELECT count(*) FROM owned_keys k JOIN auth_tokens t ON t.api_key = k.id;
 
+-- rows that are locked or changed, or looked at once more for that
+EXPLAIN (COSTS OFF) SELECT 1 FROM customers c, api_keys k
+  JOIN auth_tokens t ON t.api_key = k.id WHERE k.id = c.key FOR UPDATE OF c;
+EXPLAIN (COSTS OFF) UPDATE customers SET name = 'x'
+ WHERE key = (SELECT max(k.id) FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id);
+EXPLAIN (COSTS OFF) WITH j AS MATERIALIZED
+  (SELECT k.id FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id)
+DELETE FROM customers USING j WHERE key = j.id;
+EXPLAIN (COSTS OFF) MERGE INTO customers c
+ USING (SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id LIMIT 5) j
+    ON j.id = c.key WHEN MATCHED THEN UPDATE SET name = j.name;
+SELECT joins_of('INSERT INTO customers SELECT t.name, k.id FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id');
+
 -- a condition of no table at all
 PREPARE gate (text) AS SELECT k.id, t.name FROM api_keys k
   LEFT JOIN auth_tokens t ON t.api_key = k.id AND $1 <> 'no tokens' WHERE $1 <> 'nothing';

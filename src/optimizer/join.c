@@ -207,6 +207,26 @@ classify_clauses(VeltJoinRelation *join, RelOptInfo *joinrel,
 	return join->key_column != NULL;
 }
 
+/*
+ * Whether rows are locked or changed, by this query or one around it.  They
+ * have to be found again one by one; and where the server looks at such a row
+ * once more, not every release of it reads joined scans elsewhere in the
+ * statement: they were empty then.
+ */
+static bool
+may_recheck_rows(const PlannerInfo *root)
+{
+	for (; root != NULL; root = root->parent_root)
+	{
+		CmdType		type = root->parse->commandType;
+
+		if (root->rowMarks != NIL || type == CMD_UPDATE ||
+			type == CMD_DELETE || type == CMD_MERGE)
+			return true;
+	}
+	return false;
+}
+
 /* NULL if it cannot be done in one scan. */
 static VeltJoinRelation *
 make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
@@ -220,8 +240,7 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	join->kind = join_kind(jointype, keys_outer);
 	join->keys = keys_outer ? outerrel : innerrel;
 	join->tokens = keys_outer ? innerrel : outerrel;
-	/* rows that are locked or changed have to be found again one by one */
-	if (join->kind == VELT_JOIN_NONE || root->rowMarks != NIL ||
+	if (join->kind == VELT_JOIN_NONE || may_recheck_rows(root) ||
 		!bms_is_empty(joinrel->lateral_relids) ||
 		has_placeholders(root, joinrel) ||
 		!classify_clauses(join, joinrel, jointype, clauses) ||
