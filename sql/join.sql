@@ -332,6 +332,25 @@ SELECT t.name, k.type FROM auth_tokens t
   JOIN some_keys k ON k.id = t.api_key AND seen(k.type) AND seen(t.name);
 SELECT t.name FROM some_tokens t
  WHERE NOT EXISTS (SELECT FROM some_keys k WHERE k.id = t.api_key AND seen(k.type));
+-- the keys of tokens that a policy hides are not seen either
+CREATE ROLE regress_velt_join_reader;
+GRANT USAGE ON SCHEMA velt_join TO regress_velt_join_reader;
+GRANT SELECT ON all_keys, all_tokens TO regress_velt_join_reader;
+CREATE USER MAPPING FOR regress_velt_join_reader SERVER velt
+  OPTIONS (workspace_id 'workspace_demo', auth_token 'demo-token-0123456789abcdef');
+CREATE USER MAPPING FOR regress_velt_join_reader SERVER velt_b
+  OPTIONS (workspace_id 'workspace_b', auth_token 'token-workspace_b');
+ALTER TABLE all_tokens ENABLE ROW LEVEL SECURITY;
+CREATE POLICY second_only ON all_tokens USING (name > 'Token 1');
+SET ROLE regress_velt_join_reader;
+SET enable_partitionwise_join = on;
+PREPARE hidden AS SELECT t.name, k.id FROM all_tokens t
+  LEFT JOIN all_keys k ON t.workspace_id = k.workspace_id AND t.api_key = k.id AND k.type <> 'testing'
+ WHERE t.api_key IN ('velt_api_key_000004', 'velt_api_key_000005', 'b_000001') AND seen(t.api_key);
+SELECT joins_of('EXECUTE hidden');
+EXECUTE hidden;
+RESET enable_partitionwise_join;
+RESET ROLE;
 CREATE ROLE regress_velt_join_owner;
 GRANT USAGE ON FOREIGN SERVER velt TO regress_velt_join_owner;
 GRANT USAGE ON SCHEMA velt_join TO regress_velt_join_owner;
@@ -437,4 +456,4 @@ RESET search_path;
 SET client_min_messages = warning;
 DROP EXTENSION velt_fdw CASCADE;
 DROP SCHEMA velt_join, velt_join_local CASCADE;
-DROP ROLE regress_velt_join_owner;
+DROP ROLE regress_velt_join_owner, regress_velt_join_reader;

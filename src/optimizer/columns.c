@@ -60,10 +60,16 @@ compare_levels(const ListCell *a, const ListCell *b)
 }
 
 List *
-velt_clauses(List *restrictinfos)
+velt_sorted_clauses(List *restrictinfos)
 {
 	List	   *sorted = list_copy(restrictinfos);
 
 	list_sort(sorted, compare_levels);
-	return extract_actual_clauses(sorted, false);
+	return sorted;
+}
+
+List *
+velt_clauses(List *restrictinfos)
+{
+	return extract_actual_clauses(velt_sorted_clauses(restrictinfos), false);
 }

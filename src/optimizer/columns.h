@@ -18,9 +18,10 @@
 extern Node *velt_columns_of_tlist(Node *node, List *tlist);
 
 /*
- * The clauses of RestrictInfos, in the order in which security barriers have
- * them checked.
+ * RestrictInfos, and their clauses, in the order in which security barriers
+ * have them checked.
  */
+extern List *velt_sorted_clauses(List *restrictinfos);
 extern List *velt_clauses(List *restrictinfos);
 
 #endif							/* VELT_OPTIMIZER_COLUMNS_H */

@@ -279,20 +279,41 @@ same_type(const Var *a, const Var *b)
 		a->varcollid == b->varcollid;
 }
 
-/* Of the clauses, as far as they can be said of a key alone, those. */
+/*
+ * The clause as one on a key alone; NULL if it needs more than that.  There
+ * may be no token with the key, so a clause on tokens must not fail for it.
+ */
+static Node *
+clause_on_key(const VeltJoinRelation *join, const RestrictInfo *info)
+{
+	Node	   *clause = (Node *) info->clause;
+
+	if (same_type(join->key_column, join->token_column) &&
+		!contain_leaked_vars(clause))
+		clause = put_key_column(clause, unconstify(VeltJoinRelation *, join));
+	return bms_is_member(join->tokens->relid, pull_varnos(NULL, clause)) ?
+		NULL : clause;
+}
+
+/*
+ * Of the clauses, in the order of velt_sorted_clauses, those that can be said of a key
+ * alone; but none that is behind a barrier and might tell what that hides.
+ */
 static List *
-clauses_on_key(const VeltJoinRelation *join, List *clauses)
+clauses_on_key(const VeltJoinRelation *join, List *infos)
 {
 	List	   *on_key = NIL;
+	Index		barrier = PG_UINT32_MAX;
 	ListCell   *lc;
 
-	foreach(lc, clauses)
+	foreach(lc, infos)
 	{
-		Node	   *clause = lfirst(lc);
+		RestrictInfo *info = lfirst_node(RestrictInfo, lc);
+		Node	   *clause = clause_on_key(join, info);
 
-		if (same_type(join->key_column, join->token_column))
-			clause = put_key_column(clause, unconstify(VeltJoinRelation *, join));
-		if (!bms_is_member(join->tokens->relid, pull_varnos(NULL, clause)))
+		if (clause == NULL)
+			barrier = Min(barrier, info->security_level);
+		else if (info->security_level <= barrier || info->leakproof)
 			on_key = lappend(on_key, clause);
 	}
 	return on_key;
@@ -329,7 +350,7 @@ asked_condition(const VeltJoinRelation *join, List *on, List *tokens)
 static List *
 join_conditions(const VeltJoinRelation *join)
 {
-	List	   *exprs[VELT_JOIN_CONDITIONS] = {NIL};
+	List	   *clauses[VELT_JOIN_CONDITIONS] = {NIL};
 	List	   *keys = join->keys->baserestrictinfo;
 	List	   *tokens = join->tokens->baserestrictinfo;
 	List	   *conditions = NIL;
@@ -337,21 +358,22 @@ join_conditions(const VeltJoinRelation *join)
 
 	if (keeps_tokens(join->kind))
 	{
-		exprs[VELT_TOKEN_EXISTS] = velt_clauses(tokens);
-		exprs[VELT_PAIR_MATCHES] =
-			velt_clauses(list_concat_copy(keys, join->on));
+		clauses[VELT_TOKEN_EXISTS] = velt_sorted_clauses(tokens);
+		clauses[VELT_PAIR_MATCHES] =
+			velt_sorted_clauses(list_concat_copy(keys, join->on));
 	}
 	else
 	{
-		exprs[VELT_KEY_EXISTS] = velt_clauses(keys);
-		exprs[VELT_PAIR_MATCHES] =
-			velt_clauses(list_concat_copy(tokens, join->on));
+		clauses[VELT_KEY_EXISTS] = velt_sorted_clauses(keys);
+		clauses[VELT_PAIR_MATCHES] =
+			velt_sorted_clauses(list_concat_copy(tokens, join->on));
 	}
-	asked = asked_condition(join, exprs[VELT_PAIR_MATCHES],
-							exprs[VELT_TOKEN_EXISTS]);
+	asked = asked_condition(join, clauses[VELT_PAIR_MATCHES],
+							clauses[VELT_TOKEN_EXISTS]);
 	for (int i = 0; i < VELT_JOIN_CONDITIONS; i++)
 		conditions = lappend(conditions, i == VELT_KEY_ASKED ? asked :
-							 make_ands_explicit(exprs[i]));
+							 make_ands_explicit(extract_actual_clauses(clauses[i],
+																	   false)));
 	return conditions;
 }
 
@@ -395,11 +417,9 @@ asked_keys(PlannerInfo *root, const VeltJoinRelation *join)
 	foreach(lc, clauses)
 	{
 		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
-		List	   *clause_on_key = clauses_on_key(join,
-												   list_make1(clause->clause));
 
 		/* those that say which keys are listed have been counted */
-		if (clause_on_key != NIL &&
+		if (clause_on_key(join, clause) != NULL &&
 			velt_qual_match(join->tokens, relation_of(join->tokens)->table,
 							clause->clause) == NULL)
 			on_key = lappend(on_key, clause);
