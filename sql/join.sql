@@ -428,6 +428,20 @@ FETCH ALL FROM c;
 ROLLBACK TO s;
 SELECT same_as_local('SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id');
 COMMIT;
+-- the server's options change while the scan begins
+CREATE SEQUENCE timeouts;
+ALTER SERVER velt OPTIONS (ADD request_timeout '50s');
+CREATE FUNCTION change_server() RETURNS text[] LANGUAGE plpgsql AS $$
+BEGIN
+  EXECUTE format('ALTER SERVER velt OPTIONS (SET request_timeout ''%smin'')', nextval('timeouts'));
+  RETURN '{velt_api_key_000001,velt_api_key_000002}';
+END $$;
+CREATE FUNCTION change_server_as_if_not() RETURNS text[] LANGUAGE plpgsql STABLE AS
+  $$ BEGIN RETURN change_server(); END $$;
+SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id
+ WHERE k.id = ANY (change_server_as_if_not()) ORDER BY 1, 2;
+ALTER SERVER velt OPTIONS (DROP request_timeout);
+
 -- lists of keys as they should not be
 \! $VELT_SIM config '{"workspaces": {"workspace_demo": {"keys": 4, "vanished": []}}}'
 \! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/1/id", "velt_api_key_000001"], ["/result/data/2/id", null], ["/result/data/3/id"]]}}]'

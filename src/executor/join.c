@@ -171,7 +171,7 @@ velt_join_create(ForeignScanState *node, VeltSource *keys,
 }
 
 void
-velt_join_start(VeltJoin *join, Oid userid, const VeltCursorSpec *spec)
+velt_join_start(VeltJoin *join, const VeltCursorSpec *spec)
 {
 	VeltSource *keys = join->keys.source;
 	VeltCursorSpec key_spec = *spec;
@@ -179,8 +179,8 @@ velt_join_start(VeltJoin *join, Oid userid, const VeltCursorSpec *spec)
 
 	key_spec.pointers = join->key_pointers;
 	key_spec.npointers = join->key_value + 1;
-	velt_source_acquire(&join->token_source, userid, spec->stats,
-						&token_spec);
+	velt_source_acquire_beside(&join->token_source, keys, spec->stats,
+							   &token_spec);
 	/* one scan: the stricter limit binds */
 	if (key_spec.max_requests == 0 ||
 		(token_spec.max_requests > 0 &&

@@ -28,8 +28,7 @@ extern VeltJoin *velt_join_create(ForeignScanState *node, VeltSource *keys,
 								  const VeltScanPlan *plan, List *values);
 
 /* The keys' session is held; the spec says which of them are wanted. */
-extern void velt_join_start(VeltJoin *join, Oid userid,
-							const VeltCursorSpec *spec);
+extern void velt_join_start(VeltJoin *join, const VeltCursorSpec *spec);
 
 /* Fills the slot (VELT_CURSOR_PAGE) if that can be done without waiting. */
 extern VeltCursorStatus velt_join_next_row(VeltJoin *join,

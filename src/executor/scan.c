@@ -213,7 +213,7 @@ start_scan(ForeignScanState *node)
 	add_quals(scan, node->ss.ps.ps_ExprContext,
 			  velt_source_credentials(&scan->source), &spec);
 	if (scan->join)
-		velt_join_start(scan->join, scan->userid, &spec);
+		velt_join_start(scan->join, &spec);
 	else
 		velt_source_open(&scan->source, &spec);
 }

@@ -52,6 +52,19 @@ check_workspace(const VeltSource *source)
 						   expected)));
 }
 
+/* What is to be read in a session that is held. */
+static void
+make_spec(VeltSource *source, VeltScanStats *stats, VeltCursorSpec *spec)
+{
+	check_workspace(source);
+	velt_tuple_reader_set_workspace(source->reader,
+									velt_source_credentials(source));
+	velt_fetch_spec(&source->fetch, source->resource, &source->settings,
+					stats, spec);
+	spec->pointers = velt_tuple_reader_pointers(source->reader,
+												&spec->npointers);
+}
+
 void
 velt_source_acquire(VeltSource *source, Oid userid, VeltScanStats *stats,
 					VeltCursorSpec *spec)
@@ -60,13 +73,15 @@ velt_source_acquire(VeltSource *source, Oid userid, VeltScanStats *stats,
 
 	source->fetch.session =
 		velt_session_acquire(userid, GetForeignServerIdByRelId(relid));
-	check_workspace(source);
-	velt_tuple_reader_set_workspace(source->reader,
-									velt_source_credentials(source));
-	velt_fetch_spec(&source->fetch, source->resource, &source->settings,
-					stats, spec);
-	spec->pointers = velt_tuple_reader_pointers(source->reader,
-												&spec->npointers);
+	make_spec(source, stats, spec);
+}
+
+void
+velt_source_acquire_beside(VeltSource *source, const VeltSource *other,
+						   VeltScanStats *stats, VeltCursorSpec *spec)
+{
+	source->fetch.session = velt_session_share(other->fetch.session);
+	make_spec(source, stats, spec);
 }
 
 void

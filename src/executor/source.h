@@ -42,6 +42,12 @@ extern void velt_source_init(VeltSource *source, Relation relation,
  */
 extern void velt_source_acquire(VeltSource *source, Oid userid,
 								VeltScanStats *stats, VeltCursorSpec *spec);
+
+/* The same in the session of another source: one waits for both. */
+extern void velt_source_acquire_beside(VeltSource *source,
+									   const VeltSource *other,
+									   VeltScanStats *stats,
+									   VeltCursorSpec *spec);
 extern void velt_source_open(VeltSource *source, const VeltCursorSpec *spec);
 
 extern const VeltCredentials *velt_source_credentials(const VeltSource *source);

@@ -407,8 +407,14 @@ velt_session_acquire(Oid userid, Oid serverid)
 	}
 	if (entry->session == NULL || !entry->verified)
 		refresh_session(entry, mapping, before);
-	entry->session->nscans++;
-	return entry->session;
+	return velt_session_share(entry->session);
+}
+
+VeltSession *
+velt_session_share(VeltSession *session)
+{
+	session->nscans++;
+	return session;
 }
 
 /* ----------

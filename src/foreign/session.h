@@ -20,6 +20,9 @@ typedef struct VeltSession VeltSession;
  */
 extern VeltSession *velt_session_acquire(Oid userid, Oid serverid);
 
+/* The same session once more, whatever has become of its options. */
+extern VeltSession *velt_session_share(VeltSession *session);
+
 /* Raises no error, so that cleanup can call it. */
 extern void velt_session_release(VeltSession *session);
 
