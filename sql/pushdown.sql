@@ -87,6 +87,23 @@ SELECT name FROM auth_tokens LIMIT 1;
 \echo `:requests`
 
 -- ----------
+-- Keys from the other side, one by one: those that come again are not asked for again
+-- ----------
+CREATE TABLE orders AS
+  SELECT 'velt_api_key_' || lpad((i % 3 + 1)::text, 6, '0') AS key
+    FROM generate_series(1, 9) i;
+ANALYZE orders;
+SET velt_fdw.enable_batch_join = off;
+SET enable_hashjoin = off;
+SET enable_mergejoin = off;
+EXPLAIN (COSTS OFF) SELECT o.key, k.type FROM orders o JOIN api_keys k ON k.id = o.key;
+SELECT count(*), count(DISTINCT k.id) FROM orders o JOIN api_keys k ON k.id = o.key;
+\echo `:requests`
+RESET velt_fdw.enable_batch_join;
+RESET enable_hashjoin;
+RESET enable_mergejoin;
+
+-- ----------
 -- The page size is that of every list
 -- ----------
 ALTER SERVER velt OPTIONS (page_size '20');

@@ -6,7 +6,8 @@
 suites=(layers unit regress tap)
 unit_timeout_s=300
 regress_timeout_s=300
-tap_timeout_s=120
+# The full form of tests has many times the work.
+tap_timeout_s=$((${VELT_TEST_FULL:-0} ? 900 : 120))
 
 # How much of a log a failure shows.
 detail_lines=60
