@@ -4,6 +4,8 @@
  */
 #include "client/retry.h"
 
+#include <inttypes.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,23 +40,39 @@ backoff_ms(int attempts)
 	return backoff + random % (backoff / JITTER_PART);
 }
 
+static void append_detail(VeltError *error, const char *format,...)
+			__attribute__((format(printf, 2, 3)));
+
 static void
-append_detail(VeltError *error, const char *format, int attempts,
-			  int64_t ms)
+append_detail(VeltError *error, const char *format,...)
 {
 	size_t		length = strlen(error->detail);
+	va_list		args;
 
-	snprintf(error->detail + length, sizeof(error->detail) - length, format,
-			 attempts, attempts == 1 ? "" : "s", (double) ms / 1000);
+	va_start(args, format);
+	vsnprintf(error->detail + length, sizeof(error->detail) - length, format,
+			  args);
+	va_end(args);
 }
 
-/* The cause may pass, but not within the time that is left. */
+/*
+ * The cause may pass, but not within the time that is left.  The server's
+ * wish, if it had one, may be the only reason, and no time has passed at all.
+ */
 static void
-give_up(const VeltRetry *retry, VeltError *error)
+give_up(const VeltRetry *retry, int64_t retry_after_ms, VeltError *error)
 {
 	error->kind = VELT_ERROR_EXHAUSTED;
-	append_detail(error, " Gave up after %d attempt%s in %.1f s.",
-				  retry->attempts, retry->spent_ms);
+	append_detail(error, " Gave up after %d attempt%s in %.1f s: ",
+				  retry->attempts, retry->attempts == 1 ? "" : "s",
+				  (double) retry->spent_ms / 1000);
+	if (retry_after_ms > 0)
+		append_detail(error,
+					  "the server asked to wait %" PRId64 " s, which retry_timeout does not allow.",
+					  (retry_after_ms + 999) / 1000);
+	else
+		append_detail(error,
+					  "another one would be later than retry_timeout allows.");
 }
 
 bool
@@ -74,7 +92,7 @@ velt_retry_again(VeltRetry *retry, int64_t attempt_ms,
 		backoff_ms(retry->attempts);
 	if (*wait_ms > limit_ms - retry->spent_ms)
 	{
-		give_up(retry, error);
+		give_up(retry, retry_after_ms, error);
 		return false;
 	}
 	retry->spent_ms += *wait_ms;

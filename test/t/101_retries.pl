@@ -233,7 +233,8 @@ server('velt', max_concurrency => 32);
 
 	my @waits = (
 		{ name => 'no end', schema => 'brief', key => 31, asked => 3,
-			sqlstate => '53000', least => 3 },
+			sqlstate => '53000', least => 3,
+			detail => qr/another one would be later than retry_timeout/ },
 		{ name => 'timeout', schema => 'impatient', key => 32, asked => 2,
 			least => 2 },
 		{ name => 'seconds', schema => 'velt', key => 33, asked => 2,
@@ -241,13 +242,15 @@ server('velt', max_concurrency => 32);
 		{ name => 'a date', schema => 'velt', key => 34, asked => 2,
 			until => $at },
 		{ name => 'too many seconds', schema => 'ten', key => 35, asked => 1,
-			sqlstate => '53000' },
+			sqlstate => '53000', detail => qr/asked to wait 30 s, which/ },
 		{ name => 'too late a date', schema => 'ten', key => 36, asked => 1,
-			sqlstate => '53000' },
+			sqlstate => '53000', detail => qr/asked to wait \d\d s, which/ },
 		{ name => 'far too many seconds', schema => 'velt', key => 37,
-			asked => 1, sqlstate => '53000' },
+			asked => 1, sqlstate => '53000',
+			detail => qr/asked to wait \d{5,} s, which/ },
 		{ name => 'too many seconds after a 429', schema => 'ten', key => 38,
-			asked => 1, sqlstate => '53000' },
+			asked => 1, sqlstate => '53000',
+			detail => qr/asked to wait 11 s, which retry_timeout does not/ },
 		{ name => 'connection refused', schema => 'refused', attempts => 3,
 			sqlstate => '08001', least => 3 },
 		{ name => 'connect timeout', schema => 'unreachable', attempts => 3,
@@ -293,6 +296,8 @@ server('velt', max_concurrency => 32);
 			"$name: no wait is worth a NOTICE");
 		like($error->{detail}, qr/HTTP (503|429)/, "$name: the cause is named")
 		  if ($wait->{sqlstate} // '') eq '53000';
+		like($error->{detail}, $wait->{detail}, "$name: and why it was the last")
+		  if $wait->{detail};
 		$wait->{session}->close;
 	}
 

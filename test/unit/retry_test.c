@@ -176,16 +176,20 @@ static const LimitCase limit_cases[] = {
 	{"time enough", 0, 1000, 5000, 120000, true, NULL},
 	{"just enough", 3000, 2000, 5000, 10000, true, NULL},
 	{"not quite enough", 3000, 2001, 5000, 10000, false,
-	"It failed. Gave up after 3 attempts in 5.0 s."},
+	"It failed. Gave up after 3 attempts in 5.0 s: the server asked to wait 5 s, which retry_timeout does not allow."},
 	{"no time left", 9000, 1500, 0, 10000, false,
-	"It failed. Gave up after 3 attempts in 10.5 s."},
+	"It failed. Gave up after 3 attempts in 10.5 s: another one would be later than retry_timeout allows."},
 	{"an attempt longer than all the time", 0, 120000, 0, 10000, false,
-	"It failed. Gave up after 3 attempts in 120.0 s."},
+	"It failed. Gave up after 3 attempts in 120.0 s: another one would be later than retry_timeout allows."},
 	{"a wait beyond the limit, which fails at once", 0, 40, 121000, 120000,
 		false,
-	"It failed. Gave up after 3 attempts in 0.0 s."},
+	"It failed. Gave up after 3 attempts in 0.0 s: the server asked to wait 121 s, which retry_timeout does not allow."},
+	{"a wait far beyond it", 0, 40, INT64_C(2147483646000), 120000, false,
+	"It failed. Gave up after 3 attempts in 0.0 s: the server asked to wait 2147483646 s, which retry_timeout does not allow."},
+	{"a wait of less than a second, which is one", 0, 999, 2, 1000, false,
+	"It failed. Gave up after 3 attempts in 1.0 s: the server asked to wait 1 s, which retry_timeout does not allow."},
 	{"a limit shorter than any backoff", 0, 0, 0, 999, false,
-	"It failed. Gave up after 3 attempts in 0.0 s."},
+	"It failed. Gave up after 3 attempts in 0.0 s: another one would be later than retry_timeout allows."},
 	{"a limit of the longest first backoff", 0, 0, 1500, 1500, true, NULL},
 };
 
@@ -220,7 +224,8 @@ test_first_attempt(void)
 	error.enveloped = true;
 	strcpy(error.request_id, "r1");
 	(void) velt_retry_again(&retry, 1234, 60000, 30000, &wait, &error);
-	is_str(error.detail, "It failed. Gave up after 1 attempt in 1.2 s.",
+	is_str(error.detail,
+		   "It failed. Gave up after 1 attempt in 1.2 s: the server asked to wait 60 s, which retry_timeout does not allow.",
 		   "one attempt is no attempts");
 	ok(error.http_status == 429 && error.enveloped &&
 	   strcmp(error.request_id, "r1") == 0,
@@ -237,7 +242,7 @@ test_long_detail(void)
 		char		behind[64];
 	}			guarded;
 
-	for (size_t length = VELT_DETAIL_BYTES - 60; length < VELT_DETAIL_BYTES;
+	for (size_t length = VELT_DETAIL_BYTES - 160; length < VELT_DETAIL_BYTES;
 		 length++)
 	{
 		VeltRetry	retry = {0};
