@@ -447,6 +447,22 @@ SELECT count(*) FROM api_keys a JOIN workspaces w ON w.id = a.workspace_id;
 ALTER SERVER velt OPTIONS (DROP max_requests);
 
 -- ----------
+-- Retries used up: one SQLSTATE, and the hint that the cause has
+-- ----------
+ALTER SERVER velt OPTIONS (SET retry_timeout '500ms');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 503}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 429, "headers": {"retry-after": "70"}}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"reset": "in_body"}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\echo `:requests`
+ALTER SERVER velt OPTIONS (SET api_url 'http://127.0.0.1:1');
+SELECT state, hint FROM failure('TABLE keys');
+SELECT step, ok, substr(detail, 1, 5) FROM public.velt_fdw_check('velt');
+ALTER SERVER velt OPTIONS (SET api_url :'url', SET retry_timeout '0');
+
+-- ----------
 -- The network; its words are libcurl's
 -- ----------
 \set VERBOSITY sqlstate

@@ -52,6 +52,7 @@ typedef struct VeltError
 	VeltErrorKind kind;
 	bool		enveloped;		/* the API itself said so, by a status we know */
 	bool		transient;		/* the same request may yet succeed */
+	bool		gave_up;		/* it might have, but retries are used up */
 	int			http_status;	/* 0 while no response had begun */
 	char		detail[VELT_DETAIL_BYTES];	/* one or more whole sentences */
 	char		request_id[VELT_REQUEST_ID_BYTES];	/* "" if none came */

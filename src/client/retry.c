@@ -62,7 +62,7 @@ append_detail(VeltError *error, const char *format,...)
 static void
 give_up(const VeltRetry *retry, int64_t retry_after_ms, VeltError *error)
 {
-	error->kind = VELT_ERROR_EXHAUSTED;
+	error->gave_up = true;
 	append_detail(error, " Gave up after %d attempt%s in %.1f s: ",
 				  retry->attempts, retry->attempts == 1 ? "" : "s",
 				  (double) retry->spent_ms / 1000);

@@ -117,10 +117,10 @@ is_connect_error(const VeltError *error)
 static char *
 fetch_error_text(const VeltError *error)
 {
-	const char *hint = velt_report_hint(error->kind);
+	const char *hint = velt_report_hint(error);
 
 	return psprintf("%s: %s%s%s",
-					unpack_sql_state(velt_report_sqlstate(error->kind)),
+					unpack_sql_state(velt_report_sqlstate(error)),
 					velt_report_detail(error), hint ? " " : "",
 					hint ? hint : "");
 }

@@ -98,7 +98,7 @@ value_text(VeltPage *page, VeltJsonSpan span)
 		return velt_page_text(page, span);
 	if (!velt_page_string(page, span, &string, &error))
 		ereport(ERROR,
-				(errcode(velt_report_sqlstate(error.kind)),
+				(errcode(velt_report_sqlstate(&error)),
 				 errmsg("value cannot be converted to text"),
 				 errdetail_internal("%s", velt_report_detail(&error))));
 	return string;

@@ -66,15 +66,19 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 };
 
 int
-velt_report_sqlstate(VeltErrorKind kind)
+velt_report_sqlstate(const VeltError *error)
 {
-	return reports[kind].sqlstate;
+	/* to a scheduler it is all one why there were so many attempts */
+	return error->gave_up ? ERRCODE_INSUFFICIENT_RESOURCES :
+		reports[error->kind].sqlstate;
 }
 
 const char *
-velt_report_hint(VeltErrorKind kind)
+velt_report_hint(const VeltError *error)
 {
-	return reports[kind].hint;
+	if (error->gave_up && reports[error->kind].hint == NULL)
+		return "Try again later; a longer retry_timeout of the server allows for more attempts.";
+	return reports[error->kind].hint;
 }
 
 char *
@@ -103,15 +107,15 @@ void
 velt_report_fetch(const VeltError *error, const char *resource,
 				  const char *server)
 {
-	const KindReport *report = &reports[error->kind];
+	const char *hint = velt_report_hint(error);
 
 	ereport(ERROR,
-			(errcode(report->sqlstate),
+			(errcode(velt_report_sqlstate(error)),
 			 resource ?
 			 errmsg("could not fetch \"%s\" from foreign server \"%s\"",
 					resource, server) :
 			 errmsg("could not use foreign server \"%s\"", server),
 			 errdetail_internal("%s", velt_report_detail(error)),
-			 report->hint ? errhint("%s", report->hint) : 0));
+			 hint ? errhint("%s", hint) : 0));
 	pg_unreachable();
 }

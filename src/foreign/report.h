@@ -15,10 +15,10 @@ extern void velt_report_fetch(const VeltError *error, const char *resource,
 			__attribute__((noreturn));
 
 /* The error's SQLSTATE as ereport takes it. */
-extern int	velt_report_sqlstate(VeltErrorKind kind);
+extern int	velt_report_sqlstate(const VeltError *error);
 
 /* The next step, or NULL. */
-extern const char *velt_report_hint(VeltErrorKind kind);
+extern const char *velt_report_hint(const VeltError *error);
 
 /* Its detail, in the database's encoding. */
 extern char *velt_report_detail(const VeltError *error);

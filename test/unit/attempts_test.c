@@ -236,7 +236,8 @@ test_never_retry(void)
 	(void) net_await_requests(&net, 1);
 	answer_raw(&net, 0, HEAD("429", "Retry-After: 1\r\n" EMPTY));
 	ok(net_await_done(&net, 0) &&
-	   net.owners[0].error.kind == VELT_ERROR_EXHAUSTED,
+	   net.owners[0].error.kind == VELT_ERROR_EXHAUSTED &&
+	   !net.owners[0].error.gave_up,
 	   "with no retry_timeout the first failure is the end");
 	is_str(net.owners[0].error.detail, "HTTP 429.", "... as it was");
 	is_int(wait_begun(&net), 0, "... and no wait begins");
@@ -263,8 +264,9 @@ test_giving_up(void)
 	}
 	ok(n >= 3 && n <= 4, "failures end after %d attempts", n);
 	ok(faults_now_ms() - start <= 10000 + SLACK_MS, "... within the time");
-	is_int(net.owners[0].error.kind, VELT_ERROR_EXHAUSTED,
+	is_int(net.owners[0].error.kind, VELT_ERROR_UNAVAILABLE,
 		   "... of their kind");
+	ok(net.owners[0].error.gave_up, "... and no further attempt");
 	ok(strstr(net.owners[0].error.detail, "HTTP 503. Gave up after ") != NULL,
 	   "... and say so: %s", net.owners[0].error.detail);
 	is_int(net.owners[0].error.http_status, 503, "... with the HTTP status");
@@ -323,8 +325,7 @@ test_wish(const WishCase *c)
 		comes_after(&net, 2, wait, "... and an attempt");
 	else
 	{
-		is_int(net.owners[0].error.kind, VELT_ERROR_EXHAUSTED,
-			   "... which is too long");
+		ok(net.owners[0].error.gave_up, "... which is too long");
 		ok(strstr(net.owners[0].error.detail,
 				  "Gave up after 1 attempt in 0.") != NULL,
 		   "... and ends at once: %s", net.owners[0].error.detail);

@@ -207,8 +207,8 @@ test_limit(const LimitCase *c)
 	is_int(retry.attempts, 3, "... which is counted");
 	is_int(retry.spent_ms, c->spent_ms + c->attempt_ms + (c->again ? wait : 0),
 		   "... as is its time");
-	is_int(error.kind, gave_up ? VELT_ERROR_EXHAUSTED : VELT_ERROR_UNAVAILABLE,
-		   "... of this kind");
+	is_int(error.kind, VELT_ERROR_UNAVAILABLE, "... of its own kind");
+	is_int(error.gave_up, gave_up, "... marked or not");
 	is_str(error.detail, c->detail ? c->detail : "It failed.",
 		   "... in these words");
 }
@@ -277,7 +277,7 @@ test_whole_run(int64_t limit_ms, int least, int most)
 			continue;
 		if (retry.attempts >= least && retry.attempts <= most &&
 			retry.spent_ms - 10 <= limit_ms &&
-			error.kind == VELT_ERROR_EXHAUSTED)
+			error.kind == VELT_ERROR_UNAVAILABLE && error.gave_up)
 			continue;
 		ok(false, "%d attempts in %d ms", retry.attempts,
 		   (int) retry.spent_ms);
@@ -306,6 +306,7 @@ test_connect(void)
 	ok(!velt_retry_again(&retry, 0, 0, NO_LIMIT_MS, &wait, &error),
 	   "... and no fourth");
 	is_int(error.kind, VELT_ERROR_CONNECT, "... which stays its own kind");
+	ok(!error.gave_up, "... as if there had been no retries");
 	is_str(error.detail, "It failed.", "... in its own words");
 }
 
@@ -332,12 +333,12 @@ test_connect_limit(void)
 	int64_t		wait;
 
 	ok(!velt_retry_again(&retry, 10000, 0, 10500, &wait, &error) &&
-	   error.kind == VELT_ERROR_EXHAUSTED,
+	   error.kind == VELT_ERROR_CONNECT && error.gave_up,
 	   "a connection that takes all the time ends for that");
 	error = failure(VELT_ERROR_CONNECT, true);
 	memset(&retry, 0, sizeof(retry));
 	ok(!velt_retry_again(&retry, 0, 0, 0, &wait, &error) &&
-	   error.kind == VELT_ERROR_CONNECT,
+	   error.kind == VELT_ERROR_CONNECT && !error.gave_up,
 	   "... and with no retries after the first attempt");
 }
 
