@@ -88,6 +88,12 @@ velt_error_out_of_memory(VeltError *error)
 						  "Memory for a request or its response could not be allocated.");
 }
 
+bool
+velt_error_in_connecting(VeltErrorKind kind)
+{
+	return kind == VELT_ERROR_CONNECT || kind == VELT_ERROR_TLS;
+}
+
 VeltStatus
 velt_error_api_status(const char *status, size_t length)
 {

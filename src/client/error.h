@@ -24,6 +24,7 @@ typedef enum VeltErrorKind
 	VELT_ERROR_EXHAUSTED,
 	/* what the network did */
 	VELT_ERROR_CONNECT,
+	VELT_ERROR_TLS,				/* connected, but not to speak TLS */
 	VELT_ERROR_CERTIFICATE,
 	VELT_ERROR_UNAVAILABLE,
 	/* what the reply was */
@@ -57,6 +58,9 @@ typedef struct VeltError
 	char		detail[VELT_DETAIL_BYTES];	/* one or more whole sentences */
 	char		request_id[VELT_REQUEST_ID_BYTES];	/* "" if none came */
 } VeltError;
+
+/* Whether it came of an attempt to connect that another one may mend. */
+extern bool velt_error_in_connecting(VeltErrorKind kind);
 
 /* What must never be seen in a message.  Either may be NULL. */
 typedef struct VeltCredentials

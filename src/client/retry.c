@@ -84,7 +84,7 @@ velt_retry_again(VeltRetry *retry, int64_t attempt_ms,
 	retry->spent_ms += attempt_ms;
 	if (!error->transient || limit_ms == 0)
 		return false;
-	if (error->kind == VELT_ERROR_CONNECT &&
+	if (velt_error_in_connecting(error->kind) &&
 		++retry->connect_attempts >= CONNECT_ATTEMPTS)
 		return false;
 

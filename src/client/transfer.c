@@ -88,6 +88,18 @@ is_closed(const VeltTransfer *transfer, int local_port)
 	return poll(&fd, 1, 0) > 0;
 }
 
+/* What a new socket is for is seen only if it runs out of time. */
+static int
+note_socket(void *data, curl_socket_t fd, curlsocktype purpose)
+{
+	VeltTransfer *transfer = data;
+
+	(void) purpose;
+	transfer->sockets[1] = transfer->sockets[0];
+	transfer->sockets[0] = fd;
+	return CURL_SOCKOPT_OK;
+}
+
 /* Connected, and about to send: the last moment to see who would get it. */
 static int
 before_request(void *data, char *peer, char *local, int peer_port,
@@ -209,6 +221,7 @@ velt_transfer_free(VeltTransfer *transfer)
 void
 velt_transfer_prepare(CURL *easy)
 {
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, note_socket);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, receive_header);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body);
@@ -226,12 +239,14 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, bool may_share,
 	transfer->resend_free = false;
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
+	transfer->sockets[0] = transfer->sockets[1] = -1;
 	transfer->died = false;
 	transfer->error.kind = VELT_ERROR_NONE;
 	transfer->curl_message[0] = '\0';
 	transfer->sink->begin(transfer->owner);
 
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
@@ -269,14 +284,23 @@ is_refused_certificate(const VeltTransfer *transfer)
 		strstr(transfer->curl_message, " alert ") != NULL;
 }
 
-/* The HTTP status with which a proxy refused to connect, or 0. */
+/* The HTTP status with which a proxy replied to CONNECT, or 0. */
 static int
-proxy_refusal(const VeltTransfer *transfer)
+proxy_status(const VeltTransfer *transfer)
 {
 	long		status = 0;
 
 	curl_easy_getinfo(transfer->easy, CURLINFO_HTTP_CONNECTCODE, &status);
-	return status >= 300 ? (int) status : 0;
+	return (int) status;
+}
+
+/* ... with which it refused. */
+static int
+proxy_refusal(const VeltTransfer *transfer)
+{
+	int			status = proxy_status(transfer);
+
+	return status >= 300 ? status : 0;
 }
 
 /* What curl saw go wrong, as an error. */
@@ -306,7 +330,7 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 		message[length - 1] = '\0';
 	velt_error_set(error, kind, "%s.", message);
 	error->transient = (kind == VELT_ERROR_UNAVAILABLE ||
-						kind == VELT_ERROR_CONNECT) &&
+						velt_error_in_connecting(kind)) &&
 		(refusal == 0 || velt_error_http_status(refusal).transient);
 }
 
@@ -328,14 +352,54 @@ note_response(const VeltTransfer *transfer, VeltError *error)
 							  &transfer->config->credentials);
 }
 
+/* Whether TCP has connected; curl's own timers tell only when all is over. */
+static bool
+has_peer(const VeltTransfer *transfer)
+{
+	for (int i = 0; i < VELT_SOCKETS_NOTED; i++)
+	{
+		struct sockaddr_storage peer;
+		socklen_t	size = sizeof(peer);
+
+		if (transfer->sockets[i] >= 0 &&
+			getpeername(transfer->sockets[i], (struct sockaddr *) &peer,
+						&size) == 0)
+			return true;
+	}
+	return false;
+}
+
+/* How far it had come with connecting when the time was over. */
+static void
+connecting_timed_out(const VeltTransfer *transfer, int allowed,
+					 VeltError *error)
+{
+	const char *proxy = transfer->config->proxy;
+
+	if (transfer->sockets[0] < 0 && !transfer->follows)
+		velt_error_set(error, VELT_ERROR_CONNECT,
+					   "The look-up of the %s's name did not end within %d ms.",
+					   proxy ? "proxy" : "server", allowed);
+	else if (!has_peer(transfer))
+		velt_error_set(error, VELT_ERROR_CONNECT,
+					   "No connection was made within %d ms.", allowed);
+	else if (proxy && proxy_status(transfer) == 0)
+		velt_error_set(error, VELT_ERROR_CONNECT,
+					   "The proxy had not connected to the server after %d ms.",
+					   allowed);
+	else
+		velt_error_set(error, VELT_ERROR_TLS,
+					   "The TLS handshake did not finish within %d ms.",
+					   allowed);
+}
+
 void
 velt_transfer_time_out(const VeltTransfer *transfer, VeltError *error)
 {
 	int			allowed = velt_transfer_time_allowed(transfer);
 
 	if (transfer->phase == VELT_PHASE_CONNECT)
-		velt_error_set(error, VELT_ERROR_CONNECT,
-					   "No connection was made within %d ms.", allowed);
+		connecting_timed_out(transfer, allowed, error);
 	else
 		velt_error_set(error, VELT_ERROR_UNAVAILABLE,
 					   "The response was not complete within %d ms.", allowed);

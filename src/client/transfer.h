@@ -15,6 +15,12 @@
 #include "client/retry.h"
 #include "client/sink.h"
 
+/*
+ * curl tries addresses of both families side by side, so one of the latest
+ * two sockets is the one that an attempt goes on with.
+ */
+#define VELT_SOCKETS_NOTED	2
+
 struct VeltTransfer
 {
 	TAILQ_ENTRY(VeltTransfer) link;
@@ -37,6 +43,8 @@ struct VeltTransfer
 	int64_t		started_ms;
 	size_t		header_bytes;
 	bool		headers_complete;
+	int			sockets[VELT_SOCKETS_NOTED];	/* opened for it; -1: none */
+	bool		follows;		/* it waits for another's connection first */
 	bool		died;			/* the exchange broke off */
 	VeltError	error;			/* why a callback ended it, or kind NONE */
 	char		curl_message[CURL_ERROR_SIZE];

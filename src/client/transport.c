@@ -328,6 +328,19 @@ release_handle(VeltTransfer *transfer)
 	transport->nrunning--;
 }
 
+static bool
+is_connecting(const VeltTransport *transport)
+{
+	const VeltTransfer *transfer;
+
+	TAILQ_FOREACH(transfer, &transport->running, link)
+	{
+		if (transfer->phase == VELT_PHASE_CONNECT)
+			return true;
+	}
+	return false;
+}
+
 /* The attempt leaves with the next kick. */
 static bool
 start_attempt(VeltTransfer *transfer, VeltError *error)
@@ -337,6 +350,7 @@ start_attempt(VeltTransfer *transfer, VeltError *error)
 
 	if (easy == NULL)
 		return false;
+	transfer->follows = transport->multiplexes && is_connecting(transport);
 	TAILQ_REMOVE(&transport->queued, transfer, link);
 	TAILQ_INSERT_TAIL(&transport->running, transfer, link);
 	transport->nrunning++;

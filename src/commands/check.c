@@ -94,13 +94,12 @@ check_options(VeltFetch *fetch, Oid serverid)
 /* Asks for the workspace; false with *error if it is not answered. */
 static bool
 ask_workspace(VeltFetch *fetch, const VeltSettings *settings,
-			  VeltError *error)
+			  VeltScanStats *stats, VeltError *error)
 {
-	VeltScanStats stats = {0};
 	VeltCursorSpec spec;
 	VeltPage   *page;
 
-	velt_fetch_spec(fetch, velt_workspace_resource, settings, &stats, &spec);
+	velt_fetch_spec(fetch, velt_workspace_resource, settings, stats, &spec);
 	return velt_fetch_open(fetch, &spec, error) &&
 		velt_fetch_next_page(fetch, &page, error) != VELT_CURSOR_FAILED;
 }
@@ -110,19 +109,27 @@ static bool
 is_connect_error(const VeltError *error)
 {
 	return error->http_status == 0 &&
-		(error->kind == VELT_ERROR_CONNECT ||
+		(velt_error_in_connecting(error->kind) ||
 		 error->kind == VELT_ERROR_CERTIFICATE);
 }
 
+/* An error that gave up tells of its attempts itself. */
 static char *
-fetch_error_text(const VeltError *error)
+fetch_error_text(const VeltError *error, const VeltScanStats *stats)
 {
 	const char *hint = velt_report_hint(error);
+	StringInfoData text;
 
-	return psprintf("%s: %s%s%s",
-					unpack_sql_state(velt_report_sqlstate(error)),
-					velt_report_detail(error), hint ? " " : "",
-					hint ? hint : "");
+	initStringInfo(&text);
+	appendStringInfo(&text, "%s: %s",
+					 unpack_sql_state(velt_report_sqlstate(error)),
+					 velt_report_detail(error));
+	if (stats->requests > 1 && !error->gave_up)
+		appendStringInfo(&text, " There were " INT64_FORMAT " attempts.",
+						 stats->requests);
+	if (hint)
+		appendStringInfo(&text, " %s", hint);
+	return text.data;
 }
 
 Datum
@@ -132,6 +139,7 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 	ForeignServer *server = GetForeignServerByName(name, false);
 	VeltFetch  *fetch = palloc(sizeof(VeltFetch));
 	VeltSettings settings;
+	VeltScanStats stats = {0};
 	VeltError	error;
 	char	   *problem;
 
@@ -152,17 +160,17 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 					  velt_transport_credentials(velt_session_transport(fetch->session))->workspace_id,
 					  settings.api_url));
 
-	if (ask_workspace(fetch, &settings, &error))
+	if (ask_workspace(fetch, &settings, &stats, &error))
 	{
 		add_step(fcinfo, "connect", true, "connected");
 		add_step(fcinfo, "auth", true, "the workspace's token is accepted");
 	}
 	else if (is_connect_error(&error))
-		add_step(fcinfo, "connect", false, fetch_error_text(&error));
+		add_step(fcinfo, "connect", false, fetch_error_text(&error, &stats));
 	else
 	{
 		add_step(fcinfo, "connect", true, "connected");
-		add_step(fcinfo, "auth", false, fetch_error_text(&error));
+		add_step(fcinfo, "auth", false, fetch_error_text(&error, &stats));
 	}
 	velt_fetch_stop(fetch);
 	return (Datum) 0;

@@ -39,6 +39,10 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 		ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
 		"Check the options api_url and proxy of the server, and that this machine reaches that address."
 	},
+	[VELT_ERROR_TLS] = {
+		ERRCODE_SQLCLIENT_UNABLE_TO_ESTABLISH_SQLCONNECTION,
+		"Check that what answers at api_url of the server, or at its proxy, speaks TLS 1.2 or later."
+	},
 	[VELT_ERROR_CERTIFICATE] = {
 		ERRCODE_FDW_UNABLE_TO_ESTABLISH_CONNECTION,
 		"For a private certificate authority set the server's sslrootcert; the system's authorities come with the package ca-certificates."

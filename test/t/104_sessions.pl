@@ -6,6 +6,7 @@ use strict;
 use warnings;
 
 use JSON::PP;
+use POSIX qw(mkfifo);
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -28,7 +29,14 @@ my $second = VeltSimulator->new(
 	config => { workspaces => { $workspace => { keys => 3 } } });
 
 # A server's end of a process takes the whole server down otherwise.
-my $node = start_node(conf => 'restart_after_crash = on');
+my $stall = tempdir() . '/stall';
+mkfifo($stall, 0600) or die "could not make $stall: $!";
+my $node = start_node(
+	conf => 'restart_after_crash = on',
+	env => {
+		LD_PRELOAD => compile_shim('network.c'),
+		VELT_TEST_STALL => $stall
+	});
 my $admin = VeltClient->new($node);
 my $count = 'SELECT count(*) FROM velt.api_keys';
 
@@ -441,6 +449,15 @@ sub checks
 		stalled => {
 			api_url => $api->ready->{stall_url}, connect_timeout => '100ms'
 		},
+		look_up => {
+			api_url => 'https://stall.invalid', connect_timeout => '100ms'
+		},
+		silent => {
+			api_url => $api->ready->{tls_stall_url},
+			sslrootcert => "$certs/ca.crt",
+			connect_timeout => '100ms',
+			retry_timeout => '1min'
+		},
 		tls => { api_url => $tls->url, sslrootcert => "$certs/ca.crt" },
 		wrong_ca => {
 			api_url => $tls->url, sslrootcert => "$certs/untrusted.crt"
@@ -462,7 +479,13 @@ sub checks
 	checks($session, 'check_refused', 'options ok, connect failed',
 		qr/08001/, 'connection refused');
 	checks($session, 'check_stalled', 'options ok, connect failed',
-		qr/08001.*100 ms/, 'connect timeout');
+		qr/08001.*No connection was made within 100 ms/, 'connect timeout');
+	checks($session, 'check_look_up', 'options ok, connect failed',
+		qr/08001.*look-up of the server's name did not end within 100 ms/,
+		'look-up timeout');
+	checks($session, 'check_silent', 'options ok, connect failed',
+		qr/08001.*TLS handshake did not finish within 100 ms.*There were 3 attempts.*speaks TLS/,
+		'a TLS hello without an answer');
 	checks($session, 'check_wrong_ca', 'options ok, connect failed',
 		qr/HV00N/, 'another authority');
 	checks($session, 'check_no_ca', 'options failed',

@@ -293,19 +293,19 @@ test_whole_run(int64_t limit_ms, int least, int most)
  */
 
 static void
-test_connect(void)
+test_connect(VeltErrorKind kind)
 {
 	VeltRetry	retry = {0};
-	VeltError	error = failure(VELT_ERROR_CONNECT, true);
+	VeltError	error = failure(kind, true);
 	int64_t		wait;
 
-	ok(again(&retry, VELT_ERROR_CONNECT, &wait) &&
+	ok(again(&retry, kind, &wait) &&
 	   wait >= 1000 && wait <= 1500, "after no connection a second attempt");
-	ok(again(&retry, VELT_ERROR_CONNECT, &wait) &&
+	ok(again(&retry, kind, &wait) &&
 	   wait >= 2000 && wait <= 3000, "... and a third");
 	ok(!velt_retry_again(&retry, 0, 0, NO_LIMIT_MS, &wait, &error),
 	   "... and no fourth");
-	is_int(error.kind, VELT_ERROR_CONNECT, "... which stays its own kind");
+	is_int(error.kind, kind, "... which stays its own kind");
 	ok(!error.gave_up, "... as if there had been no retries");
 	is_str(error.detail, "It failed.", "... in its own words");
 }
@@ -358,7 +358,8 @@ test_retry(void)
 	test_whole_run(120000, 7, 10);
 	test_whole_run(5000, 2, 3);
 	test_whole_run(900, 1, 1);
-	test_connect();
+	test_connect(VELT_ERROR_CONNECT);
+	test_connect(VELT_ERROR_TLS);
 	test_connect_among_others();
 	test_connect_limit();
 }

@@ -539,8 +539,9 @@ test_connect_timeout(void)
 	net.config.connect_timeout_ms = SHORT_MS;
 	(void) net_submit(&net, 0, "{}");
 	ok(net_await_done(&net, 0), "a handshake that goes on for ever ends");
-	is_int(net.owners[0].error.kind, VELT_ERROR_CONNECT, "... in connecting");
-	is_str(net.owners[0].error.detail, "No connection was made within 200 ms.",
+	is_int(net.owners[0].error.kind, VELT_ERROR_TLS, "... as what it is");
+	is_str(net.owners[0].error.detail,
+		   "The TLS handshake did not finish within 200 ms.",
 		   "... and says so");
 	ok(loop_now_ms() - start >= SHORT_MS - 1, "... not before its time");
 	net_close(&net);
@@ -565,8 +566,10 @@ test_broken_handshake(const char *answer, const char *name)
 	else
 		server_close_idle(net.server);
 	(void) net_await_done(&net, 0);
-	is_int(net.owners[0].error.kind, VELT_ERROR_CONNECT,
-		   "a handshake %s is a failure to connect", name);
+	ok(velt_error_in_connecting(net.owners[0].error.kind),
+	   "a handshake %s is a failure to connect", name);
+	ok(answer == NULL || net.owners[0].error.kind == VELT_ERROR_TLS,
+	   "... and of TLS, where that is certain");
 	net_close(&net);
 }
 
@@ -657,15 +660,17 @@ typedef struct ProxyCase
 {
 	const char *name;
 	const char *response;
+	VeltErrorKind kind;
 } ProxyCase;
 
 static const ProxyCase proxy_cases[] = {
-	{"that wants a password", HEAD("407", "Proxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n")},
-	{"that forbids it", HEAD("403", "Content-Length: 0\r\n")},
-	{"that cannot reach it", HEAD("502", "Content-Length: 4\r\n") "down"},
-	{"that hangs up", ""},
-	{"that is none", "SSH-2.0-OpenSSH_9.2\r\n\r\n"},
-	{"that lets it through to no TLS", HEAD("200", "") "hello, hello"},
+	{"that wants a password", HEAD("407", "Proxy-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n"), VELT_ERROR_CONNECT},
+	{"that forbids it", HEAD("403", "Content-Length: 0\r\n"), VELT_ERROR_CONNECT},
+	{"that cannot reach it", HEAD("502", "Content-Length: 4\r\n") "down", VELT_ERROR_CONNECT},
+	{"that hangs up", "", VELT_ERROR_CONNECT},
+	{"that is none", "SSH-2.0-OpenSSH_9.2\r\n\r\n", VELT_ERROR_CONNECT},
+	{"that lets it through to no TLS", HEAD("200", "") "hello, hello",
+	VELT_ERROR_TLS},
 };
 
 static void
@@ -692,15 +697,15 @@ test_proxy(const ProxyCase *c)
 			   "... which is part of connecting");
 		server_send(net.server, 0, c->response, strlen(c->response), true);
 		(void) net_await_done(&net, 0);
-		is_int(net.owners[0].error.kind, VELT_ERROR_CONNECT,
+		is_int(net.owners[0].error.kind, c->kind,
 			   "... as is its refusal: %s", net.owners[0].error.detail);
 	}
 	net_close(&net);
 }
 
-/* Its answer is there, TLS is not: connect_timeout is what counts. */
+/* With or without its answer, TLS is not there: connect_timeout counts. */
 static void
-test_proxy_timeout(void)
+test_proxy_timeout(bool answers)
 {
 	char		proxy[100];
 	Net			net;
@@ -712,14 +717,20 @@ test_proxy_timeout(void)
 	net.config.connect_timeout_ms = SHORT_MS;
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
-	server_send(net.server, 0, BYTES(HEAD("200", "")), false);
+	if (answers)
+		server_send(net.server, 0, BYTES(HEAD("200", "")), false);
 	loop_settle(net.transport, net.server);
 	is_int(velt_transport_phase(net.transport), VELT_PHASE_CONNECT,
 		   "TLS behind a proxy is part of connecting");
 	loop_doze(net.transport, SHORT_MS);
 	(void) loop_turn(net.transport, net.server, SETTLED_MS, &net.error);
 	is_int(net.owners[0].ndone, 1, "... and ends with connect_timeout");
-	is_int(net.owners[0].error.kind, VELT_ERROR_CONNECT, "... in connecting");
+	is_int(net.owners[0].error.kind, answers ? VELT_ERROR_TLS :
+		   VELT_ERROR_CONNECT, "... in connecting");
+	is_str(net.owners[0].error.detail, answers ?
+		   "The TLS handshake did not finish within 200 ms." :
+		   "The proxy had not connected to the server after 200 ms.",
+		   "... and says what was waited for");
 	net_close(&net);
 }
 
@@ -1078,7 +1089,7 @@ test_codes(void)
 		{CURLE_COULDNT_RESOLVE_PROXY, VELT_ERROR_CONNECT},
 		{CURLE_COULDNT_CONNECT, VELT_ERROR_CONNECT},
 		{CURLE_PROXY, VELT_ERROR_CONNECT},
-		{CURLE_SSL_CONNECT_ERROR, VELT_ERROR_CONNECT},
+		{CURLE_SSL_CONNECT_ERROR, VELT_ERROR_TLS},
 		{CURLE_PEER_FAILED_VERIFICATION, VELT_ERROR_CERTIFICATE},
 		{CURLE_SSL_CACERT_BADFILE, VELT_ERROR_CERTIFICATE},
 		{CURLE_SSL_CERTPROBLEM, VELT_ERROR_CERTIFICATE},
@@ -1147,7 +1158,8 @@ test_connecting(void)
 	test_other_peer();
 	for (size_t i = 0; i < LENGTH_OF(proxy_cases); i++)
 		test_proxy(&proxy_cases[i]);
-	test_proxy_timeout();
+	test_proxy_timeout(true);
+	test_proxy_timeout(false);
 }
 
 void
