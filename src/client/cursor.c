@@ -294,6 +294,12 @@ begin_attempt(void *owner)
 }
 
 static bool
+expect_bytes(void *owner, uint64_t length, VeltError *error)
+{
+	return velt_page_expect(((Fetch *) owner)->page, length, error);
+}
+
+static bool
 receive_bytes(void *owner, int http_status, const char *bytes, size_t length,
 			  VeltError *error)
 {
@@ -411,6 +417,7 @@ fetch_done(void *owner, const VeltOutcome *outcome)
 
 static const VeltSink fetch_sink = {
 	.begin = begin_attempt,
+	.expect = expect_bytes,
 	.receive = receive_bytes,
 	.check = check_page,
 	.done = fetch_done,

@@ -235,14 +235,26 @@ http_error(int http_status, VeltError *error)
 	return false;
 }
 
+static bool
+too_long(const VeltPage *page, VeltError *error)
+{
+	return velt_error_set(error, VELT_ERROR_RESPONSE_SIZE,
+						  "The response is longer than %zu bytes.",
+						  page->layout->max_bytes);
+}
+
+bool
+velt_page_expect(const VeltPage *page, uint64_t length, VeltError *error)
+{
+	return length <= page->layout->max_bytes || too_long(page, error);
+}
+
 bool
 velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 				  size_t length, VeltError *error)
 {
 	if (length > page->layout->max_bytes - page->body.length)
-		return velt_error_set(error, VELT_ERROR_RESPONSE_SIZE,
-							  "The response is longer than %zu bytes.",
-							  page->layout->max_bytes);
+		return too_long(page, error);
 	if (!velt_buffer_append(&page->body, bytes, length))
 		return velt_error_out_of_memory(error);
 	if (velt_json_scan(&page->scanner, page->body.data, page->body.length,

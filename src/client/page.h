@@ -45,6 +45,13 @@ extern void velt_page_begin(VeltPage *page, VeltString key);
 extern void velt_page_set_request_id(VeltPage *page, const char *id);
 extern void velt_page_name_request(const VeltPage *page, VeltError *error);
 
+/*
+ * Whether a response of so many bytes is worth waiting for.  A compressed one
+ * is not shorter when it is decoded, or it would not be compressed.
+ */
+extern bool velt_page_expect(const VeltPage *page, uint64_t length,
+							 VeltError *error);
+
 /* Takes the next bytes of the response; false if it need not go on. */
 extern bool velt_page_receive(VeltPage *page, int http_status,
 							  const char *bytes, size_t length,

@@ -32,6 +32,12 @@ typedef struct VeltSink
 	/* An attempt begins: what came of an earlier one is void. */
 	void		(*begin) (void *owner);
 
+	/*
+	 * The response's headers say how long its body is, as sent (UINT64_MAX: at
+	 * least); false with *error ends the transfer.  Not every response does.
+	 */
+	bool		(*expect) (void *owner, uint64_t length, VeltError *error);
+
 	/* The next bytes of the body; false with *error ends the transfer. */
 	bool		(*receive) (void *owner, int http_status, const char *bytes,
 							size_t length, VeltError *error);

@@ -9,6 +9,7 @@
 #include <ctype.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -124,6 +125,45 @@ before_request(void *data, char *peer, char *local, int peer_port,
 	return CURL_PREREQFUNC_OK;
 }
 
+/* A decimal number; one that is too large counts as the largest. */
+static bool
+parse_length(const char *text, uint64_t *length)
+{
+	*length = 0;
+	do
+	{
+		int			digit = *text - '0';
+
+		if (digit < 0 || digit > 9)
+			return false;
+		if (*length > (UINT64_MAX - digit) / 10)
+			*length = UINT64_MAX;
+		else
+			*length = *length * 10 + digit;
+	} while (*++text != '\0');
+	return true;
+}
+
+/*
+ * All headers of the response are there; or of one of status 1xx, or its
+ * trailers, which libcurl keeps apart.  A length that is none is libcurl's to
+ * judge, and with chunks none matters.
+ */
+static bool
+check_length(VeltTransfer *transfer)
+{
+	struct curl_header *header;
+	uint64_t	length;
+
+	if (curl_easy_header(transfer->easy, "transfer-encoding", 0, CURLH_HEADER,
+						 -1, &header) == CURLHE_OK ||
+		curl_easy_header(transfer->easy, "content-length", 0, CURLH_HEADER,
+						 -1, &header) != CURLHE_OK ||
+		!parse_length(header->value, &length))
+		return true;
+	return transfer->sink->expect(transfer->owner, length, &transfer->error);
+}
+
 static size_t
 receive_header(char *bytes, size_t size, size_t count, void *data)
 {
@@ -133,7 +173,11 @@ receive_header(char *bytes, size_t size, size_t count, void *data)
 	if (size * count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
 		transfer->headers_complete = false;
 	else if (bytes[0] == '\r' || bytes[0] == '\n')
+	{
 		transfer->headers_complete = true;
+		if (!check_length(transfer))
+			return 0;
+	}
 	transfer->header_bytes += size * count;
 	if (transfer->header_bytes <= MAX_HEADER_BYTES)
 		return size * count;

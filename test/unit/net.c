@@ -35,6 +35,16 @@ judge(int http_status, VeltError *error)
 }
 
 static bool
+note_expect(void *data, uint64_t length, VeltError *error)
+{
+	Owner	   *owner = data;
+
+	owner->expected = length;
+	return owner->most == 0 || length <= owner->most ||
+		velt_error_set(error, VELT_ERROR_RESPONSE_SIZE, "Too long.");
+}
+
+static bool
 note_receive(void *data, int http_status, const char *bytes, size_t length,
 			 VeltError *error)
 {
@@ -76,7 +86,8 @@ note_done(void *data, const VeltOutcome *outcome)
 		owner->then(owner);
 }
 
-static const VeltSink sink = {note_begin, note_receive, note_check, note_done};
+static const VeltSink sink = {note_begin, note_expect, note_receive, note_check,
+note_done};
 
 /* ----------
  * A transport, a server and owners

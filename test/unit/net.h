@@ -29,6 +29,8 @@ typedef struct Owner
 	char		body[4096];
 	size_t		length;
 	int			http_status;
+	uint64_t	expected;		/* bytes of body, by the headers; 0: unsaid */
+	uint64_t	most;			/* refuses headers with more; 0: none */
 	size_t		refuse_at;		/* refuses bytes from there on; 0: none */
 	int			nchecked;
 	int			ndone;

@@ -903,6 +903,24 @@ test_size(size_t length, int http_status, VeltErrorKind kind)
 	velt_layout_free(layout);
 }
 
+/* A response of a length that is known before it comes. */
+static void
+test_expected_size(void)
+{
+	VeltLayout *layout = make_layout("api_keys", NULL, 0);
+	VeltError	error = {0};
+	VeltPage   *page = velt_page_create(layout, &error);
+
+	ok(velt_page_expect(page, 0, &error) &&
+	   velt_page_expect(page, MAX_BYTES, &error),
+	   "a response of the largest size is waited for");
+	ok(!velt_page_expect(page, MAX_BYTES + 1, &error) &&
+	   error.kind == VELT_ERROR_RESPONSE_SIZE, "... a larger one is not");
+	ok(!velt_page_expect(page, UINT64_MAX, &error), "... nor the largest");
+	velt_page_free(page);
+	velt_layout_free(layout);
+}
+
 static void
 test_nested_response(void)
 {
@@ -994,6 +1012,7 @@ test_page(void)
 	test_row_key_of_broken();
 	test_size(MAX_BYTES, 200, VELT_ERROR_NONE);
 	test_size(MAX_BYTES + 1, 200, VELT_ERROR_RESPONSE_SIZE);
+	test_expected_size();
 	test_nested_response();
 	test_reuse();
 	test_bad_layout();

@@ -382,6 +382,54 @@ test_http_status_of_errors(void)
 	}
 }
 
+typedef struct LengthCase
+{
+	const char *name;
+	const char *response;		/* up to where it stops, or all of it */
+	uint64_t	expected;
+} LengthCase;
+
+static const LengthCase length_cases[] = {
+	{"a length", HEAD("200", "Content-Length: 2\r\n") "{}", 2},
+	{"in small letters", HEAD("200", "content-length:2\r\n") "{}", 2},
+	{"with zeros", HEAD("200", "Content-Length: 000000000000000000000002\r\n") "{}", 2},
+	{"of nothing", HEAD("200", "Content-Length: 0\r\n"), 0},
+	{"none", HEAD("200", "Connection: close\r\n") "{}", 0},
+	{"chunks", HEAD("200", "Transfer-Encoding: chunked\r\n") "2\r\n{}\r\n0\r\n\r\n", 0},
+	{"chunks with a length", HEAD("200", "Content-Length: 1001\r\nTransfer-Encoding: chunked\r\n") "2\r\n{}\r\n0\r\n\r\n", 0},
+	{"a length among the trailers", HEAD("200", "Transfer-Encoding: chunked\r\n") "2\r\n{}\r\n0\r\nContent-Length: 1001\r\n\r\n", 0},
+	{"a length just right", HEAD("200", "Content-Length: 1000\r\n"), 1000},
+	{"one more", HEAD("200", "Content-Length: 1001\r\n"), 1001},
+	{"a large one", HEAD("200", "Content-Length: 9223372036854775807\r\n"), INT64_MAX},
+	{"a larger one", HEAD("200", "Content-Length: 18446744073709551614\r\n"), UINT64_MAX - 1},
+	{"one of 20 digits", HEAD("200", "Content-Length: 99999999999999999999\r\n"), UINT64_MAX},
+	{"one of 40 digits", HEAD("200", "Content-Length: 1000000000000000000000000000000000000000\r\n"), UINT64_MAX},
+	{"one of an error", HEAD("503", "Content-Length: 1001\r\n"), 1001},
+};
+
+/* What is too long is refused before any of it has come. */
+static void
+test_length(const LengthCase *c)
+{
+	const char *body = strstr(c->response, "\r\n\r\n") + 4;
+	Net			net;
+
+	net_open(&net);
+	net.owners[0].most = 1000;
+	(void) net_submit(&net, 0, "{}");
+	(void) net_await_requests(&net, 1);
+	server_send(net.server, 0, c->response, strlen(c->response), *body == '{');
+	loop_settle(net.transport, net.server);
+	ok(net.owners[0].expected == c->expected, "length: %s", c->name);
+	is_int(net.owners[0].ndone, *body != '\0' || c->expected != 1000,
+		   "... and it ends at once, or waits");
+	is_int(net.owners[0].ok ? VELT_ERROR_NONE : net.owners[0].error.kind,
+		   c->expected > 1000 ? VELT_ERROR_RESPONSE_SIZE : VELT_ERROR_NONE,
+		   "... well, or refused");
+	is_int(net.owners[0].nbegun, 1, "... at the first attempt");
+	net_close(&net);
+}
+
 static void
 test_header_limit(size_t size, bool accepted)
 {
@@ -1138,6 +1186,8 @@ test_failures(void)
 		test_wire(&wire_cases[i]);
 	test_reset();
 	test_http_status_of_errors();
+	for (size_t i = 0; i < LENGTH_OF(length_cases); i++)
+		test_length(&length_cases[i]);
 	test_header_limit(60000, true);
 	test_header_limit(70000, false);
 	test_refused_bytes();
