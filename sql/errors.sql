@@ -351,12 +351,17 @@ TABLE tokens;
 TABLE tokens;
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data", []]]}}]'
 TABLE tokens;
+\set ok `:calm`
 -- a list of keys whose keys are none
 \! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/0/id"]]}}]'
-SELECT count(*) FROM auth_tokens;
+SELECT state, detail FROM failure('SELECT count(*) FROM auth_tokens');
+\! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/7/id", null]]}}]'
+SELECT state, detail FROM failure('SELECT count(*) FROM auth_tokens');
 \! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/24/id", 25]]}}]'
-SELECT count(*) FROM auth_tokens;
-\set ok `:calm`
+SELECT state, detail FROM failure('SELECT count(*) FROM auth_tokens');
+\! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/24/id", 25]]}}]'
+SELECT id FROM api_keys OFFSET 24;
+\echo `:requests`
 -- what is not said is not wrong
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/apiKey"]]}}]'
 TABLE tokens;

@@ -505,6 +505,22 @@ start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
 	return true;
 }
 
+/* A row of the feeder can be shown without a key, but not be asked about. */
+static bool
+read_key(VeltPage *page, VeltString *key, VeltError *error)
+{
+	VeltJsonSpan span = velt_page_value(page, 0);
+
+	if (span.kind == VELT_JSON_STRING)
+		return velt_page_string(page, span, key, error);
+	velt_error_set(error, VELT_ERROR_PROTOCOL,
+				   "The response is not of the documented shape: %s.",
+				   span.kind <= VELT_JSON_NULL ? "a row has no key" :
+				   "a row's key is no string");
+	velt_page_name_request(page, error);
+	return false;
+}
+
 /* Makes a chain of each key on a page of the feeder. */
 static bool
 take_keys(VeltCursor *cursor, VeltPage *page, VeltError *error)
@@ -518,10 +534,7 @@ take_keys(VeltCursor *cursor, VeltPage *page, VeltError *error)
 			return false;
 		if (!found)
 			return true;
-		if (velt_page_value(page, 0).kind != VELT_JSON_STRING)
-			return velt_error_set(error, VELT_ERROR_PROTOCOL,
-								  "The response is not of the documented shape: a row has no key.");
-		if (!velt_page_string(page, velt_page_value(page, 0), &key, error) ||
+		if (!read_key(page, &key, error) ||
 			!add_waiting(cursor, &key, 1, 0, NULL, false, error))
 			return false;
 	}
