@@ -391,6 +391,14 @@ SELECT :n BETWEEN 4 AND 10 AS soon;
 TABLE keys;
 \echo :SQLSTATE
 \echo `:requests`
+-- nor with tokens that are ever so long
+SELECT json_build_array(json_build_object('do', json_build_object('edit',
+    json_build_array(json_build_array('/result/nextPageToken',
+      repeat('t', 65537)))))) AS faults \gset
+\set ok `$VELT_SIM faults :'faults'`
+TABLE keys;
+\echo :SQLSTATE
+\echo `:requests`
 
 -- ----------
 -- Limits of ours

@@ -11,7 +11,10 @@
 #include "tap.h"
 #include "unit.h"
 
-#define MAX_BYTES	((size_t) 64 * 1024)
+#define MAX_BYTES	((size_t) 1024 * 1024)
+
+/* The longest token that is taken. */
+#define LONG_TOKEN	((size_t) 64 * 1024)
 
 /* A chain of API keys, and the page that its answers come as. */
 typedef struct Feed
@@ -44,7 +47,7 @@ feed_close(Feed *feed)
 static bool
 feed_page(Feed *feed, bool row, const char *token)
 {
-	char		body[200];
+	static char body[MAX_BYTES];
 
 	snprintf(body, sizeof(body),
 			 "{\"result\":{\"status\":\"success\",\"data\":[%s],\"nextPageToken\":%s%s%s}}",
@@ -265,6 +268,27 @@ test_bad_token(void)
 	feed_close(&feed);
 }
 
+/* So many of these characters are a token, or are too many of them. */
+static void
+test_token_size(const char *character, size_t n, bool accepted)
+{
+	size_t		length = strlen(character);
+	char	   *token = malloc(n * length + 1);
+	Feed		feed;
+
+	feed_open(&feed);
+	for (size_t i = 0; i < n; i++)
+		memcpy(token + i * length, character, length);
+	token[n * length] = '\0';
+	is_int(feed_page(&feed, true, token), accepted,
+		   "a token of %zu characters %s", n, character);
+	is_int(feed.chain->more, accepted, "... is gone on with, or not");
+	ok(accepted || feed.error.kind == VELT_ERROR_TOKEN_SIZE,
+	   "... for its size: %s", feed.error.detail);
+	free(token);
+	feed_close(&feed);
+}
+
 void
 test_chain(void)
 {
@@ -275,4 +299,8 @@ test_chain(void)
 	test_empty_pages();
 	test_empty_last_page();
 	test_bad_token();
+	test_token_size("t", LONG_TOKEN, true);
+	test_token_size("t", LONG_TOKEN + 1, false);
+	test_token_size("\\u0074", LONG_TOKEN, true);
+	test_token_size("\\u0074", LONG_TOKEN + 1, false);
 }
