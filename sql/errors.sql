@@ -290,6 +290,9 @@ TABLE keys;
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 200, "json": {"result": {"status": "pending", "data": []}}}}]'
 TABLE keys;
 \echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 200, "json": {"result": {"status": "failed", "message": "Not with demo-token-0123456789abcdef\u0007."}}}}]'
+TABLE keys;
+\echo :SQLSTATE
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data"]]}}]'
 TABLE keys;
 \echo :SQLSTATE
@@ -372,6 +375,23 @@ TABLE keys;
 TABLE keys;
 \echo `:requests`
 \set VERBOSITY default
+
+-- Whether to look at the address: only if it may not be the API's.
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 200, "body": "<html>"}}]'
+SELECT public.velt_fdw_disconnect('velt');
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 200, "json": {"hello": "world"}}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 301, "headers": {"location": "/"}}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/status", "failed"]]}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data"]]}}]'
+SELECT state, hint FROM failure('TABLE keys');
+TABLE keys;
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 200, "body": "<html>"}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\echo `:requests`
 
 -- ----------
 -- Pages without end

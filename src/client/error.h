@@ -29,6 +29,7 @@ typedef enum VeltErrorKind
 	VELT_ERROR_UNAVAILABLE,
 	/* what the reply was */
 	VELT_ERROR_PROTOCOL,
+	VELT_ERROR_NO_ENVELOPE,		/* ... and maybe another's than the API's */
 	VELT_ERROR_UNTRANSLATABLE,
 	/* our own limits */
 	VELT_ERROR_RESPONSE_SIZE,

@@ -45,6 +45,7 @@ struct VeltLayout
 	size_t		max_bytes;
 	VeltJsonPointer *envelope[ENVELOPE_POINTERS];
 	int			nenvelope;		/* without ECHO where there is none */
+	VeltJsonPointer *message;	/* of a result that is none */
 	VeltJsonPointer *row_key;	/* NULL: the key asked for */
 	int			nvalues;
 	VeltJsonPointer *values[];
@@ -78,6 +79,7 @@ velt_layout_free(VeltLayout *layout)
 		free(layout->envelope[i]);
 	for (int i = 0; i < layout->nvalues; i++)
 		free(layout->values[i]);
+	free(layout->message);
 	free(layout->row_key);
 	free(layout);
 }
@@ -97,7 +99,8 @@ parse_envelope(VeltLayout *layout, VeltError *error)
 		if (layout->envelope[i] == NULL)
 			return false;
 	}
-	return true;
+	layout->message = velt_json_pointer_parse("/result/message", error);
+	return layout->message != NULL;
 }
 
 static bool
@@ -249,6 +252,20 @@ velt_page_expect(const VeltPage *page, uint64_t length, VeltError *error)
 	return length <= page->layout->max_bytes || too_long(page, error);
 }
 
+/*
+ * The response is wrong in its form.  If nothing in it is the API's, somebody
+ * else may have replied.
+ */
+static bool
+misformed(const VeltPage *page, VeltError *error)
+{
+	if (error->kind == VELT_ERROR_PROTOCOL &&
+		page->envelope[RESULT_STATUS].kind <= VELT_JSON_NULL &&
+		page->envelope[ERROR_STATUS].kind <= VELT_JSON_NULL)
+		error->kind = VELT_ERROR_NO_ENVELOPE;
+	return false;
+}
+
 bool
 velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 				  size_t length, VeltError *error)
@@ -263,7 +280,7 @@ velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 	/* what a proxy or a web server says of its troubles is seldom JSON */
 	if (!http_success(http_status))
 		http_error(http_status, error);
-	return false;
+	return misformed(page, error);
 }
 
 /* ----------
@@ -304,6 +321,19 @@ wrong_shape(const char *what, VeltError *error)
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
 						  "The response is not of the documented shape: %s.",
 						  what);
+}
+
+/* Finds "npointers" values of the value that starts at byte "start". */
+static bool
+locate(VeltPage *page, size_t start, const VeltJsonPointer *const *pointers,
+	   VeltJsonSpan *spans, int npointers, size_t *end, VeltError *error)
+{
+	velt_json_begin(&page->scanner, pointers, spans, npointers, start, true);
+	if (!velt_json_scan(&page->scanner, page->body.data, page->body.length,
+						error))
+		return false;
+	*end = page->scanner.offset;
+	return true;
 }
 
 /* Remote text of one member, made safe; "" if it is no string. */
@@ -375,21 +405,46 @@ check_echo(VeltPage *page, VeltError *error)
 }
 
 static bool
+is_success(VeltPage *page)
+{
+	VeltString	status;
+	VeltError	ignored;
+
+	return velt_page_string(page, page->envelope[RESULT_STATUS], &status,
+							&ignored) &&
+		status.length == strlen("success") &&
+		memcmp(status.bytes, "success", status.length) == 0;
+}
+
+/* The API says itself that it has failed, in a way that is not documented. */
+static bool
+failed_result(VeltPage *page, VeltError *error)
+{
+	const VeltJsonPointer *pointers[] = {page->layout->message};
+	VeltJsonSpan span = {0};
+	size_t		end;
+	char		status[STATUS_BYTES];
+	char		message[VELT_REMOTE_TEXT_BYTES + 1] = "";
+
+	clean_member(page, page->envelope[RESULT_STATUS], status, sizeof(status));
+	if (locate(page, 0, pointers, &span, 1, &end, error))
+		clean_member(page, span, message, sizeof(message));
+	return velt_error_set(error, VELT_ERROR_PROTOCOL,
+						  "The API replied the status \"%s\" instead of \"success\"%s%s",
+						  status, message[0] ? ": " : ".", message);
+}
+
+static bool
 check_result(VeltPage *page, VeltError *error)
 {
 	VeltJsonKind rows = page->envelope[ROWS].kind;
 	VeltJsonKind token = page->envelope[NEXT_PAGE_TOKEN].kind;
-	VeltString	status;
 
 	if (page->envelope[RESULT_STATUS].kind != VELT_JSON_STRING)
 		return wrong_shape("it has neither a result with a status nor an error",
 						   error);
-	if (!velt_page_string(page, page->envelope[RESULT_STATUS], &status,
-						  error) ||
-		status.length != strlen("success") ||
-		memcmp(status.bytes, "success", status.length) != 0)
-		return wrong_shape("the status of its result is not \"success\"",
-						   error);
+	if (!is_success(page))
+		return failed_result(page, error);
 	if (page->layout->resource->rows == VELT_ONE_OBJECT ?
 		rows != VELT_JSON_OBJECT : rows != VELT_JSON_ARRAY)
 		return wrong_shape("its data is missing or of another type", error);
@@ -404,8 +459,8 @@ check_result(VeltPage *page, VeltError *error)
 	return true;
 }
 
-bool
-velt_page_finish(VeltPage *page, int http_status, VeltError *error)
+static bool
+check_response(VeltPage *page, int http_status, VeltError *error)
 {
 	bool		whole = velt_json_finish(&page->scanner, error);
 
@@ -416,6 +471,12 @@ velt_page_finish(VeltPage *page, int http_status, VeltError *error)
 	if (whole && page->envelope[ERROR].kind > VELT_JSON_NULL)
 		return wrong_shape("its error has no status", error);
 	return whole && check_result(page, error);
+}
+
+bool
+velt_page_finish(VeltPage *page, int http_status, VeltError *error)
+{
+	return check_response(page, http_status, error) || misformed(page, error);
 }
 
 bool
@@ -455,19 +516,6 @@ velt_page_is_empty(const VeltPage *page)
 
 	return page->layout->resource->rows == VELT_ARRAY_OF_OBJECTS &&
 		!find_element(page, &at);
-}
-
-/* Finds "npointers" values of the value that starts at byte "start". */
-static bool
-locate(VeltPage *page, size_t start, const VeltJsonPointer *const *pointers,
-	   VeltJsonSpan *spans, int npointers, size_t *end, VeltError *error)
-{
-	velt_json_begin(&page->scanner, pointers, spans, npointers, start, true);
-	if (!velt_json_scan(&page->scanner, page->body.data, page->body.length,
-						error))
-		return false;
-	*end = page->scanner.offset;
-	return true;
 }
 
 bool

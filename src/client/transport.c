@@ -46,6 +46,7 @@ struct VeltTransport
 	bool		driving;		/* within velt_transport_drive */
 	bool		has_work;		/* something has ended that nobody looked at */
 	bool		multiplexes;	/* as far as known, the server can */
+	bool		is_api;			/* it has replied as the API does */
 
 	/* handles at rest, ready to be used again */
 	CURL	  **idle;
@@ -543,6 +544,19 @@ copy_request_id(const VeltTransfer *transfer, char *request_id)
 }
 
 /*
+ * Who has replied as the API does is the API, also where another reply could
+ * be anybody's.
+ */
+static void
+note_api(VeltTransport *transport, VeltError *error)
+{
+	if (error == NULL || error->enveloped)
+		transport->is_api = true;
+	else if (transport->is_api && error->kind == VELT_ERROR_NO_ENVELOPE)
+		error->kind = VELT_ERROR_PROTOCOL;
+}
+
+/*
  * The attempt at hand has ended: well (error NULL), or not.  What died while
  * nobody was looking starts anew, and is not held against the request.
  */
@@ -564,6 +578,7 @@ end_attempt(VeltTransfer *transfer, VeltError *error)
 	transport->stats.bytes_received += bytes;
 	log_attempt(transfer, bytes, error != NULL);
 	release_handle(transfer);
+	note_api(transport, error);
 	if (error != NULL && transfer->died && transfer->slept &&
 		error->transient)
 	{

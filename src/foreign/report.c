@@ -48,7 +48,8 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 		"For a private certificate authority set the server's sslrootcert; the system's authorities come with the package ca-certificates."
 	},
 	[VELT_ERROR_UNAVAILABLE] = {ERRCODE_CONNECTION_FAILURE, NULL},
-	[VELT_ERROR_PROTOCOL] = {
+	[VELT_ERROR_PROTOCOL] = {ERRCODE_PROTOCOL_VIOLATION, NULL},
+	[VELT_ERROR_NO_ENVELOPE] = {
 		ERRCODE_PROTOCOL_VIOLATION,
 		"Check that option api_url of the server is the address of the Velt API."
 	},

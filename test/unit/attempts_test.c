@@ -145,10 +145,10 @@ static const AttemptCase attempt_cases[] = {
 	{"HTTP 501", HEAD("501", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 302", HEAD("302", EMPTY "Retry-After: 1\r\n"), ANSWERS, 0,
 	VELT_ERROR_PROTOCOL, 1},
-	{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", CLOSES, 0, VELT_ERROR_PROTOCOL, 1},
+	{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", CLOSES, 0, VELT_ERROR_NO_ENVELOPE, 1},
 	{"gzip that is none",
 		HEAD("200", "Content-Encoding: gzip\r\nContent-Length: 2\r\n") "{}",
-	ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
+	ANSWERS, 0, VELT_ERROR_NO_ENVELOPE, 1},
 	{"what its owner refuses", HEAD("200", "Content-Length: 2\r\n") "{}",
 	ANSWERS, 1, VELT_ERROR_NESTING, 1},
 };
@@ -756,7 +756,7 @@ static const AttemptCase death_cases[] = {
 		HEAD("429", "Content-Length: 6\r\n") "<html>", ANSWERS, 1,
 	VELT_ERROR_EXHAUSTED, 1},
 	{"HTTP 404", HEAD("404", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
-	{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", CLOSES, 0, VELT_ERROR_PROTOCOL, 1},
+	{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", CLOSES, 0, VELT_ERROR_NO_ENVELOPE, 1},
 };
 
 /* Never charged, so that not even retry_timeout 0 ends it. */

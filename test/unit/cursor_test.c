@@ -984,7 +984,7 @@ static const PassingCase passing_cases[] = {
 	{500, FAILURE("DATA_LOSS"), false, VELT_ERROR_UNAVAILABLE},
 	{503, FAILURE("PERMISSION_DENIED"), false, VELT_ERROR_PERMISSION_DENIED},
 	{501, "<html>", false, VELT_ERROR_UNAVAILABLE},
-	{200, "<html>", false, VELT_ERROR_PROTOCOL},
+	{200, "<html>", false, VELT_ERROR_NO_ENVELOPE},
 };
 
 /* A retrying scan whose first request has come, and is held. */
@@ -1031,6 +1031,34 @@ test_passing(const PassingCase *c)
 	is_int(scan.stats.requests, 1 + c->again, "... in as many requests");
 	is_int(scan.stats.retries, c->again, "... and retries");
 	is_over(&scan);
+	scan_close(&scan);
+}
+
+/*
+ * Who has replied as the API does, be it with an error, will not be mistaken
+ * for another by what comes later.
+ */
+static void
+test_no_envelope_later(int http_status, const char *reply)
+{
+	Scan		scan;
+	VeltPage   *page;
+
+	scan_open(&scan, "workspaces");
+	scan.api.holds = true;
+	(void) scan_begin(&scan);
+	(void) call(&scan, &page);
+	scan_settle(&scan);
+	server_answer(scan.server, 0, http_status, reply);
+	(void) scan_run(&scan);
+	velt_cursor_close(scan.cursor);
+	(void) scan_begin(&scan);
+	(void) call(&scan, &page);
+	scan_settle(&scan);
+	server_answer(scan.server, 1, 200, "<html>");
+	is_int(scan_run(&scan), VELT_CURSOR_FAILED, "no JSON, after %s", reply);
+	is_int(scan.error.kind, strchr(reply, '{') ? VELT_ERROR_PROTOCOL :
+		   VELT_ERROR_NO_ENVELOPE, "... may be the API's, or another's");
 	scan_close(&scan);
 }
 
@@ -1407,6 +1435,9 @@ test_cursor(void)
 	test_budget_rows();
 	for (size_t i = 0; i < LENGTH_OF(passing_cases); i++)
 		test_passing(&passing_cases[i]);
+	test_no_envelope_later(200, "{\"result\":{\"status\":\"success\",\"data\":{}}}");
+	test_no_envelope_later(403, FAILURE("PERMISSION_DENIED"));
+	test_no_envelope_later(502, "Bad gateway");
 	test_half_a_page();
 	test_budget_of_retries();
 	test_passing_feeder();

@@ -286,14 +286,14 @@ static const WireCase wire_cases[] = {
 	{"only 100 Continue", BYTES(HEAD("100", "")), VELT_ERROR_UNAVAILABLE},
 	{"100 Continue and half of the rest",
 	BYTES(HEAD("100", "") "HTTP/1.1 200 OK\r\n"), VELT_ERROR_UNAVAILABLE},
-	{"no HTTP", BYTES("SSH-2.0-OpenSSH_9.2\r\n"), VELT_ERROR_PROTOCOL},
-	{"HTTP/0.9", BYTES("<html>hello</html>"), VELT_ERROR_PROTOCOL},
-	{"HTTP/9.9", BYTES("HTTP/9.9 200 OK\r\n\r\n{}"), VELT_ERROR_PROTOCOL},
+	{"no HTTP", BYTES("SSH-2.0-OpenSSH_9.2\r\n"), VELT_ERROR_NO_ENVELOPE},
+	{"HTTP/0.9", BYTES("<html>hello</html>"), VELT_ERROR_NO_ENVELOPE},
+	{"HTTP/9.9", BYTES("HTTP/9.9 200 OK\r\n\r\n{}"), VELT_ERROR_NO_ENVELOPE},
 	{"a chunk of no length",
 		BYTES(HEAD("200", "Transfer-Encoding: chunked\r\n") "zz\r\n{}\r\n"),
 	VELT_ERROR_UNAVAILABLE},
 	{"gzip that is none", BYTES(HEAD("200", "Content-Encoding: gzip\r\n") "{}"),
-	VELT_ERROR_PROTOCOL},
+	VELT_ERROR_NO_ENVELOPE},
 	{"a redirect",
 		BYTES(HEAD("302", "Location: /elsewhere\r\nContent-Length: 0\r\n")),
 	VELT_ERROR_PROTOCOL},
@@ -1072,7 +1072,7 @@ test_submit_in_rounds(void)
 	for (int i = 0; i < MAX_OWNERS; i++)
 		ndone += net.owners[i].ndone;
 	is_int(ndone, MAX_OWNERS, "... but is followed by others");
-	is_int(net.owners[0].error.kind, VELT_ERROR_PROTOCOL,
+	is_int(net.owners[0].error.kind, VELT_ERROR_NO_ENVELOPE,
 		   "a scheme that is not allowed is not used");
 	net_close(&net);
 }
@@ -1143,8 +1143,8 @@ test_codes(void)
 		{CURLE_SSL_CERTPROBLEM, VELT_ERROR_CERTIFICATE},
 		{CURLE_SSL_ISSUER_ERROR, VELT_ERROR_CERTIFICATE},
 		{CURLE_OUT_OF_MEMORY, VELT_ERROR_OUT_OF_MEMORY},
-		{CURLE_WEIRD_SERVER_REPLY, VELT_ERROR_PROTOCOL},
-		{CURLE_BAD_CONTENT_ENCODING, VELT_ERROR_PROTOCOL},
+		{CURLE_WEIRD_SERVER_REPLY, VELT_ERROR_NO_ENVELOPE},
+		{CURLE_BAD_CONTENT_ENCODING, VELT_ERROR_NO_ENVELOPE},
 		{CURLE_RECV_ERROR, VELT_ERROR_UNAVAILABLE},
 		{CURLE_SEND_ERROR, VELT_ERROR_UNAVAILABLE},
 		{CURLE_GOT_NOTHING, VELT_ERROR_UNAVAILABLE},
