@@ -62,6 +62,11 @@ append_detail(VeltError *error, const char *format,...)
 static void
 give_up(const VeltRetry *retry, int64_t retry_after_ms, VeltError *error)
 {
+	size_t		length = strlen(error->detail);
+
+	/* the other side's words may lack their full stop */
+	if (length > 0 && strchr(".!?", error->detail[length - 1]) == NULL)
+		append_detail(error, ".");
 	error->gave_up = true;
 	append_detail(error, " Gave up after %d attempt%s in %.1f s: ",
 				  retry->attempts, retry->attempts == 1 ? "" : "s",

@@ -1160,8 +1160,8 @@ test_exhausted(void)
 	ok(scan.error.kind == VELT_ERROR_UNAVAILABLE && scan.error.gave_up,
 	   "... exhaust the retries");
 	ok(strncmp(scan.error.detail,
-			   "The API replied INTERNAL (HTTP 500): m Gave up after ",
-			   52) == 0, "... and say so: %s", scan.error.detail);
+			   "The API replied INTERNAL (HTTP 500): m. Gave up after ",
+			   53) == 0, "... and say so: %s", scan.error.detail);
 	is_int(scan.stats.retries, scan.stats.requests - 1, "... after retries");
 	is_over(&scan);
 	scan_close(&scan);

@@ -232,6 +232,20 @@ test_first_attempt(void)
 	   "... and the rest of what was said stands");
 }
 
+/* The other side's words may lack their full stop. */
+static void
+test_full_stop(const char *said, const char *begins)
+{
+	VeltRetry	retry = {0};
+	VeltError	error = failure(VELT_ERROR_UNAVAILABLE, true);
+	int64_t		wait;
+
+	strcpy(error.detail, said);
+	(void) velt_retry_again(&retry, 0, 2, 1, &wait, &error);
+	ok(strncmp(error.detail, begins, strlen(begins)) == 0,
+	   "who gives up ends a sentence first: %s", error.detail);
+}
+
 /* The words are cut, and nothing is written behind them. */
 static void
 test_long_detail(void)
@@ -354,6 +368,10 @@ test_retry(void)
 	for (size_t i = 0; i < LENGTH_OF(limit_cases); i++)
 		test_limit(&limit_cases[i]);
 	test_first_attempt();
+	test_full_stop("Busy", "Busy. Gave up after");
+	test_full_stop("Busy.", "Busy. Gave up after");
+	test_full_stop("Busy!", "Busy! Gave up after");
+	test_full_stop("", " Gave up after");
 	test_long_detail();
 	test_whole_run(120000, 7, 10);
 	test_whole_run(5000, 2, 3);
