@@ -37,9 +37,9 @@ add(Scan *scan, int number)
 {
 	char		bytes[16];
 	VeltString	key = {bytes, sprintf(bytes, "k%d", number)};
-	bool		added = velt_cursor_add_key(scan->cursor, key,
-											(void *) (intptr_t) (number + 1),
-											&scan->error);
+	bool		added = velt_cursor_add_keys(scan->cursor, &key, 1,
+											 (void *) (intptr_t) (number + 1),
+											 &scan->error);
 
 	/* it was copied */
 	memset(bytes, '?', sizeof(bytes));
@@ -149,7 +149,7 @@ test_bytes(void)
 	scan.api.holds = true;
 	(void) scan_begin(&scan);
 	key = (VeltString) {"a\"\\\n\0b", 6};
-	ok(velt_cursor_add_key(scan.cursor, key, NULL, &scan.error),
+	ok(velt_cursor_add_keys(scan.cursor, &key, 1, NULL, &scan.error),
 	   "a key of odd bytes is taken");
 	(void) call(&scan);
 	scan_settle(&scan);
