@@ -66,7 +66,7 @@ OBJS = \
 	$(CLIENT_OBJS)
 
 REGRESS = options import scan modes types errors explain pushdown plans \
-	requests join edges estimates
+	requests join batch_join edges estimates
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 

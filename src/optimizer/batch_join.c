@@ -62,12 +62,18 @@ enum
  * ----------
  */
 
+/*
+ * What has children, or cannot have rows, is not scanned as a foreign table
+ * itself, and so was given no fdw_private.
+ */
 static bool
 is_lookup_table(const RelOptInfo *rel)
 {
-	return IS_SIMPLE_REL(rel) && rel->fdwroutine && rel->fdw_private &&
+	const VeltRelation *info = rel->fdw_private;
+
+	return IS_SIMPLE_REL(rel) && rel->fdwroutine &&
 		rel->fdwroutine->GetForeignPaths == veltGetForeignPaths &&
-		((VeltRelation *) rel->fdw_private)->settings.resource->filter_column &&
+		info != NULL && info->settings.resource->filter_column &&
 		bms_is_empty(rel->lateral_relids);
 }
 

@@ -85,13 +85,17 @@ keeps_keys(VeltJoinKind kind)
 	return kind == VELT_JOIN_KEYS_LEFT || kind == VELT_JOIN_KEYS_ANTI;
 }
 
-/* Whether the relation is a table of the resource that the other's is of. */
+/*
+ * Whether the relation is a table of the resource that the other's is of.
+ * What has children, or cannot have rows, is not scanned as a foreign table
+ * itself, and so was given no fdw_private.
+ */
 static bool
 is_parent(const RelOptInfo *keys, const RelOptInfo *tokens)
 {
 	/* of a relation that is proved to be empty nobody has asked the size */
 	return IS_SIMPLE_REL(keys) && IS_SIMPLE_REL(tokens) &&
-		keys->fdw_private && tokens->fdw_private &&
+		relation_of(keys) && relation_of(tokens) &&
 		relation_of(tokens)->settings.resource->parent ==
 		relation_of(keys)->settings.resource;
 }

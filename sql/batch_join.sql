@@ -1,0 +1,119 @@
+--
+-- API keys and their tokens joined with other tables: many keys are asked for
+-- together.
+--
+\getenv url VELT_SIM_URL
+-- what was asked of the API since the last time
+\set requests '$VELT_SIM stats requests && $VELT_SIM reset'
+\set keys_asked '$VELT_SIM stats keys_asked | grep -o velt_api_key_[0-9]* | sort | xargs && $VELT_SIM reset'
+\set filters '$VELT_SIM stats filters && $VELT_SIM reset'
+\! $VELT_SIM config '{"workspaces": {"workspace_demo": {"keys": 250, "tokens_per_key": 2, "vanished": ["velt_api_key_000005", "velt_api_key_000010", "velt_api_key_000015"]}}}'
+SET client_min_messages = warning;
+CREATE EXTENSION velt_fdw;
+RESET client_min_messages;
+CREATE SCHEMA velt_batch;
+CREATE SCHEMA velt_batch_local;
+CREATE SCHEMA velt_batch_here;
+SET search_path = velt_batch, velt_batch_here;
+CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw OPTIONS (api_url :'url');
+CREATE USER MAPPING FOR CURRENT_USER SERVER velt
+  OPTIONS (workspace_id 'workspace_demo',
+           auth_token 'demo-token-0123456789abcdef');
+IMPORT FOREIGN SCHEMA workspace FROM SERVER velt INTO velt_batch;
+
+-- the same, here
+CREATE TABLE velt_batch_local.api_keys AS SELECT * FROM api_keys;
+CREATE TABLE velt_batch_local.auth_tokens AS SELECT * FROM auth_tokens;
+-- 30 customers have keys, of which 5 have the same one; 3 have none, 2 an
+-- empty one, 2 one that there is not
+CREATE TABLE velt_batch_here.customers (n int PRIMARY KEY, key text, name text);
+INSERT INTO customers
+  SELECT i, 'velt_api_key_' || lpad((CASE WHEN i % 7 = 0 THEN 7 ELSE i END)::text, 6, '0'), 'customer ' || i
+    FROM generate_series(1, 30) i;
+INSERT INTO customers VALUES (31, NULL, 'a'), (32, NULL, 'b'), (33, NULL, 'c'),
+  (34, '', 'd'), (35, '', 'e'), (36, 'none', 'f'), (37, 'nobody', 'customer 1');
+ANALYZE customers;
+CREATE TABLE velt_batch_here.many AS
+  SELECT i AS n, 'velt_api_key_' || lpad(i::text, 6, '0') AS key FROM generate_series(1, 250) i;
+ANALYZE many;
+\! $VELT_SIM reset
+
+-- The rows are those of local copies: how many, and by which batched joins.
+CREATE FUNCTION velt_batch_here.same_as_local(query text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  here text[];
+  there text[];
+  plan json;
+  joins text;
+BEGIN
+  EXECUTE 'EXPLAIN (FORMAT JSON) ' || query INTO plan;
+  SELECT string_agg(type[1], ', ') FROM regexp_matches(plan::text, '"Velt Join Type": "([^"]*)"', 'g') type INTO joins;
+  EXECUTE format('SELECT array_agg(q::text ORDER BY q::text) FROM (%s) q', query) INTO there;
+  SET LOCAL search_path = velt_batch_local, velt_batch_here;
+  EXECUTE format('SELECT array_agg(q::text ORDER BY q::text) FROM (%s) q', query) INTO here;
+  SET LOCAL search_path = velt_batch, velt_batch_here;
+  RETURN CASE WHEN here IS NOT DISTINCT FROM there
+              THEN format('%s rows, batched: %s', coalesce(cardinality(here), 0), coalesce(joins, 'nothing'))
+              ELSE format('%s instead of %s', there, here) END;
+END $$;
+
+-- ----------
+-- Types of joins
+-- ----------
+EXPLAIN (COSTS OFF, VERBOSE)
+SELECT c.name, k.api_key_name FROM customers c JOIN api_keys k ON k.id = c.key
+ WHERE k.type = 'production';
+\echo `:requests`
+-- each key is asked for once, and none that cannot be
+SELECT same_as_local('SELECT * FROM customers c JOIN api_keys k ON k.id = c.key');
+\echo `$VELT_SIM stats filters`
+\echo `:requests`
+SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key');
+\echo `:requests`
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key');
+\echo `:requests`
+EXPLAIN (COSTS OFF)
+SELECT name FROM customers c WHERE EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = c.key);
+SELECT same_as_local('SELECT name FROM customers c WHERE EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = c.key)');
+SELECT same_as_local('SELECT name FROM customers c WHERE key IN (SELECT api_key FROM auth_tokens)');
+SELECT same_as_local('SELECT name FROM customers c WHERE NOT EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = c.key)');
+\echo `:requests`
+-- keys of rows here: their duplicates are removed first
+EXPLAIN (COSTS OFF)
+SELECT id FROM api_keys WHERE id IN (SELECT key FROM customers);
+SELECT same_as_local('SELECT * FROM api_keys WHERE id IN (SELECT key FROM customers)');
+\echo `:requests`
+SELECT same_as_local('SELECT * FROM auth_tokens WHERE api_key IN (SELECT key FROM customers WHERE n < 9)');
+\echo `:requests`
+SELECT same_as_local('SELECT * FROM api_keys k WHERE EXISTS (SELECT FROM customers c WHERE c.key = k.id)');
+-- not batched, but right
+SELECT same_as_local('SELECT * FROM customers c FULL JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT * FROM customers c RIGHT JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT * FROM api_keys k WHERE NOT EXISTS (SELECT FROM customers c WHERE c.key = k.id)');
+SELECT same_as_local('SELECT * FROM api_keys k WHERE id NOT IN (SELECT key FROM customers WHERE n < 30)');
+SELECT same_as_local('SELECT c.name, (SELECT k.type FROM api_keys k WHERE k.id = c.key) FROM customers c');
+SELECT same_as_local('SELECT c.name, t.* FROM customers c, LATERAL (SELECT name FROM auth_tokens t WHERE t.api_key = c.key ORDER BY 1 LIMIT 1) t');
+SELECT same_as_local('SELECT c.name, t.* FROM customers c, LATERAL (SELECT count(*) FROM auth_tokens t WHERE t.api_key = c.key) t');
+\! $VELT_SIM reset
+-- a foreign table with children, and one that cannot have rows
+CREATE FOREIGN TABLE velt_batch.parent (id text, type text) SERVER velt OPTIONS (resource 'api_keys');
+CREATE FOREIGN TABLE velt_batch.parent_tokens (api_key text, name text) SERVER velt OPTIONS (resource 'auth_tokens');
+CREATE TABLE velt_batch_local.parent AS SELECT * FROM parent;
+CREATE TABLE velt_batch_local.parent_tokens AS SELECT * FROM parent_tokens;
+ALTER FOREIGN TABLE velt_batch.parent ADD CHECK (type <> 'x');
+SET constraint_exclusion = on;
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN parent k ON k.id = c.key AND k.type = ''x''');
+SELECT same_as_local('SELECT * FROM parent_tokens t LEFT JOIN parent k ON k.id = t.api_key AND k.type = ''x''');
+RESET constraint_exclusion;
+CREATE TABLE velt_batch.child () INHERITS (velt_batch.parent);
+CREATE TABLE velt_batch.child_tokens () INHERITS (velt_batch.parent_tokens);
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN parent k ON k.id = c.key');
+SELECT same_as_local('SELECT * FROM parent k JOIN parent_tokens t ON t.api_key = k.id');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN ONLY parent k ON k.id = c.key');
+\! $VELT_SIM reset
+
+RESET search_path;
+SET client_min_messages = warning;
+DROP EXTENSION velt_fdw CASCADE;
+DROP SCHEMA velt_batch, velt_batch_local, velt_batch_here CASCADE;
