@@ -96,6 +96,60 @@ SELECT same_as_local('SELECT c.name, (SELECT k.type FROM api_keys k WHERE k.id =
 SELECT same_as_local('SELECT c.name, t.* FROM customers c, LATERAL (SELECT name FROM auth_tokens t WHERE t.api_key = c.key ORDER BY 1 LIMIT 1) t');
 SELECT same_as_local('SELECT c.name, t.* FROM customers c, LATERAL (SELECT count(*) FROM auth_tokens t WHERE t.api_key = c.key) t');
 \! $VELT_SIM reset
+
+-- ----------
+-- Conditions
+-- ----------
+SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key AND t.name <> c.name');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.domains = ''{}'' AND c.n > 3');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE coalesce(t.name, c.name) <> ''customer 1''');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE t.name IS NULL');
+SELECT same_as_local('SELECT c.n, x.n, k.type, upper(k.id) FROM customers c LEFT JOIN (customers d LEFT JOIN api_keys k ON k.id = d.key) x (n, key, name, id, kname, type) ON x.n = c.n + 30 LEFT JOIN api_keys k ON k.id = c.key AND x.name IS NULL');
+SELECT same_as_local('SELECT c.n, k.type, t.name AS token FROM customers c LEFT JOIN api_keys k ON k.id = c.key LEFT JOIN auth_tokens t ON t.api_key = k.id ORDER BY k.type, t.name, c.n');
+SELECT same_as_local('SELECT k.type, count(*), min(c.name) FROM customers c LEFT JOIN api_keys k ON k.id = c.key GROUP BY k.type HAVING count(*) > 1');
+SELECT same_as_local('SELECT DISTINCT k.type || c.name AS x FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT name FROM customers c WHERE EXISTS (SELECT FROM api_keys k WHERE k.id = c.key AND k.type < c.name)');
+SELECT same_as_local('SELECT name FROM customers c WHERE NOT EXISTS (SELECT FROM api_keys k WHERE k.id = c.key AND k.type = ''production'')');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.api_key_name = (SELECT max(name) FROM customers d WHERE d.n = c.n)');
+SELECT same_as_local('SELECT * FROM customers c JOIN api_keys k ON k.id = c.key AND (k.type = ''testing'' OR EXISTS (SELECT FROM customers d WHERE d.n = c.n + 1 AND d.key > k.id))');
+SELECT same_as_local('SELECT * FROM customers c JOIN api_keys k ON k.id = c.key AND k.type > (SELECT min(name) FROM customers)');
+\! $VELT_SIM reset
+-- remote filters: only keys that meet them are asked for
+CREATE FUNCTION velt_batch_here.every_third() RETURNS text[] STABLE LANGUAGE sql AS
+  $f$SELECT array_agg('velt_api_key_' || lpad(i::text, 6, '0')) FROM generate_series(3, 250, 3) i$f$;
+EXPLAIN (COSTS OFF, VERBOSE)
+SELECT c.name FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.api_key = ANY (velt_batch_here.every_third())
+ WHERE c.n < 9;
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.api_key = ANY (every_third()) WHERE c.n < 9');
+\echo `:keys_asked`
+SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key AND t.api_key = ANY (ARRAY(SELECT key FROM customers)) WHERE c.n IN (3, 9, 14, 21, 31)');
+\echo `:keys_asked`
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.id = ANY (ARRAY(SELECT unnest(every_third()))) WHERE c.n IN (3, 9, 14, 21, 31)');
+\echo `:filters`
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.workspace_id = ''workspace_demo''');
+\echo `:requests`
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.workspace_id = ''workspace_other''');
+\echo `:requests`
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.workspace_id = c.name');
+\! $VELT_SIM reset
+-- keys of other types, and expressions
+CREATE COLLATION velt_batch_here.anycase (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
+CREATE TABLE velt_batch_here.others (v varchar(30), b char(19), d text COLLATE "C", i int, x text COLLATE velt_batch_here.anycase);
+INSERT INTO others SELECT key, key, key, n, upper(key) FROM customers;
+ANALYZE others;
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = o.v');
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = o.b');
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = o.d');
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = ''velt_api_key_'' || lpad(o.i::text, 6, ''0'')');
+SELECT same_as_local('SELECT * FROM others o LEFT JOIN api_keys k ON k.id = nullif(lower(o.v), ''velt_api_key_000003'')');
+SELECT same_as_local('SELECT * FROM others o JOIN customers c ON c.n = o.i JOIN api_keys k ON k.id = coalesce(o.v, c.name)');
+-- not where equality means something else, or the value is not known before
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = o.x');
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id LIKE o.v');
+SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = left(k.id, 13) || lpad(o.i::text, 6, ''0'')');
+EXPLAIN (COSTS OFF)
+SELECT 1 FROM customers c JOIN api_keys k ON k.id = c.key || clock_timestamp()::text;
+\! $VELT_SIM reset
 -- a foreign table with children, and one that cannot have rows
 CREATE FOREIGN TABLE velt_batch.parent (id text, type text) SERVER velt OPTIONS (resource 'api_keys');
 CREATE FOREIGN TABLE velt_batch.parent_tokens (api_key text, name text) SERVER velt OPTIONS (resource 'auth_tokens');

@@ -54,7 +54,8 @@ enum
 	PATH_JOIN_TYPE,				/* integer node */
 	PATH_RESTRICTLIST,
 	PATH_KEY,
-	PATH_KEY_COLUMN
+	PATH_KEY_COLUMN,
+	PATH_COLUMNS				/* what the join returns, as it returns it */
 };
 
 /* ----------
@@ -195,9 +196,10 @@ add_batch_path(const Candidate *join, Path *outer)
 	cost_path(join, outer, &path->path);
 	path->flags = CUSTOMPATH_SUPPORT_PROJECTION;
 	path->custom_paths = list_make2(outer, inner);
-	path->custom_private = list_make4(makeInteger(join->type),
+	path->custom_private = list_make5(makeInteger(join->type),
 									  join->restrictlist, join->key,
-									  join->key_column);
+									  join->key_column,
+									  join->joinrel->reltarget->exprs);
 	velt_compat_set_custom_restrictinfo(path, join->restrictlist);
 	path->methods = &path_methods;
 	add_path(join->joinrel, &path->path);
@@ -270,9 +272,12 @@ velt_batch_join_install(void)
  * ----------
  */
 
-/* The columns of both children, one after the other. */
+/*
+ * The columns of both children, one after the other.  Those that are used
+ * above the join are as they are known there: maybe made NULL by it.
+ */
 static List *
-joined_tlist(List *children)
+joined_tlist(List *children, List *returned)
 {
 	List	   *tlist = NIL;
 	ListCell   *child;
@@ -282,10 +287,12 @@ joined_tlist(List *children)
 	{
 		foreach(lc, ((Plan *) lfirst(child))->targetlist)
 		{
-			Expr	   *expr = lfirst_node(TargetEntry, lc)->expr;
+			Expr	   *below = lfirst_node(TargetEntry, lc)->expr;
+			Expr	   *above = (Expr *) velt_columns_find(returned,
+														   (Node *) below);
 
 			tlist = lappend(tlist,
-							makeTargetEntry(copyObject(expr),
+							makeTargetEntry(copyObject(above ? above : below),
 											list_length(tlist) + 1, NULL,
 											false));
 		}
@@ -341,7 +348,8 @@ plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 	List	   *members = best_path->custom_private;
 	JoinType	type = intVal(list_nth(members, PATH_JOIN_TYPE));
 	Plan	   *inner = list_nth(custom_plans, VELT_BATCH_INNER);
-	List	   *scan_tlist = joined_tlist(custom_plans);
+	List	   *scan_tlist = joined_tlist(custom_plans,
+											list_nth(members, PATH_COLUMNS));
 	List	   *joining;
 	List	   *above;
 	List	   *exprs;

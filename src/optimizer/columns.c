@@ -9,18 +9,40 @@
 #include "optimizer/columns.h"
 #include "optimizer/restrictinfo.h"
 
-/* Whether the two are the same column, or the same expression from below. */
+/*
+ * Whether the two are the same column, or the same expression from below,
+ * whichever outer joins have made it NULL by then.  Of a partition a row as a
+ * whole is one that is converted.
+ */
 static bool
 same_column(const Node *a, const Node *b)
 {
 	if (nodeTag(a) != nodeTag(b))
 		return false;
+	if (IsA(a, ConvertRowtypeExpr))
+		return ((const ConvertRowtypeExpr *) a)->resulttype ==
+			((const ConvertRowtypeExpr *) b)->resulttype &&
+			same_column((const Node *) ((const ConvertRowtypeExpr *) a)->arg,
+						(const Node *) ((const ConvertRowtypeExpr *) b)->arg);
 	if (IsA(a, Var))
 		return ((const Var *) a)->varno == ((const Var *) b)->varno &&
 			((const Var *) a)->varattno == ((const Var *) b)->varattno;
 	return IsA(a, PlaceHolderVar) &&
 		((const PlaceHolderVar *) a)->phid ==
 		((const PlaceHolderVar *) b)->phid;
+}
+
+Node *
+velt_columns_find(List *exprs, const Node *column)
+{
+	ListCell   *lc;
+
+	foreach(lc, exprs)
+	{
+		if (same_column(lfirst(lc), column))
+			return lfirst(lc);
+	}
+	return NULL;
 }
 
 static Node *
@@ -31,7 +53,8 @@ replace_column(Node *node, void *context)
 
 	if (node == NULL)
 		return NULL;
-	if (IsA(node, Var) || IsA(node, PlaceHolderVar))
+	if (IsA(node, Var) || IsA(node, PlaceHolderVar) ||
+		IsA(node, ConvertRowtypeExpr))
 	{
 		foreach(lc, tlist)
 		{

@@ -17,6 +17,9 @@
  */
 extern Node *velt_columns_of_tlist(Node *node, List *tlist);
 
+/* The one of the expressions that is this column, in any guise; or NULL. */
+extern Node *velt_columns_find(List *exprs, const Node *column);
+
 /*
  * RestrictInfos, and their clauses, in the order in which security barriers
  * have them checked.
