@@ -150,6 +150,14 @@ SELECT same_as_local('SELECT * FROM others o JOIN api_keys k ON k.id = left(k.id
 EXPLAIN (COSTS OFF)
 SELECT 1 FROM customers c JOIN api_keys k ON k.id = c.key || clock_timestamp()::text;
 \! $VELT_SIM reset
+
+-- ----------
+-- System columns: as those of the table alone
+-- ----------
+SELECT c.ctid, c.tableoid::regclass, k.ctid, k.tableoid::regclass, k.id
+  FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n IN (1, 31) ORDER BY c.n;
+SELECT ctid, tableoid::regclass, id FROM api_keys WHERE id = 'velt_api_key_000001';
+\! $VELT_SIM reset
 -- a foreign table with children, and one that cannot have rows
 CREATE FOREIGN TABLE velt_batch.parent (id text, type text) SERVER velt OPTIONS (resource 'api_keys');
 CREATE FOREIGN TABLE velt_batch.parent_tokens (api_key text, name text) SERVER velt OPTIONS (resource 'auth_tokens');
