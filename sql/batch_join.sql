@@ -174,6 +174,12 @@ SELECT same_as_local('SELECT * FROM customers c LEFT JOIN parent k ON k.id = c.k
 SELECT same_as_local('SELECT * FROM parent k JOIN parent_tokens t ON t.api_key = k.id');
 SELECT same_as_local('SELECT * FROM customers c LEFT JOIN ONLY parent k ON k.id = c.key');
 \! $VELT_SIM reset
+-- a workspace that does not exist is not one without such keys
+ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS (SET workspace_id 'workspace_none');
+\! $VELT_SIM reset
+SELECT c.n, t.name FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 3;
+\echo `:requests`
+ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS (SET workspace_id 'workspace_demo');
 
 RESET search_path;
 SET client_min_messages = warning;

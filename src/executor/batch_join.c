@@ -293,7 +293,7 @@ next_row(ScanState *node)
 			break;
 	}
 	/* connections and memory are of use to others */
-	velt_key_lookup_stop(join->lookup);
+	velt_key_lookup_finish(join->lookup);
 	return ExecClearTuple(node->ss_ScanTupleSlot);
 }
 

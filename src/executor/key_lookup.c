@@ -56,8 +56,8 @@ velt_key_lookup_create(ForeignScanState *scan, int key_column, Size bound,
 	return lookup;
 }
 
-void
-velt_key_lookup_stop(VeltKeyLookup *lookup)
+static void
+stop(VeltKeyLookup *lookup)
 {
 	if (lookup->open)
 		velt_source_stop(lookup->source);
@@ -67,7 +67,7 @@ velt_key_lookup_stop(VeltKeyLookup *lookup)
 void
 velt_key_lookup_reset(VeltKeyLookup *lookup)
 {
-	velt_key_lookup_stop(lookup);
+	stop(lookup);
 	velt_key_table_reset(lookup->table);
 	MemoryContextReset(lookup->context);
 	lookup->slice = NULL;
@@ -285,13 +285,15 @@ take_page(VeltKeyLookup *lookup, VeltPage *page)
 		finish_slice(lookup, slice);
 }
 
-void
-velt_key_lookup_receive(VeltKeyLookup *lookup)
+/* Takes what has come; waits if nothing has.  False if nothing will. */
+static bool
+receive(VeltKeyLookup *lookup)
 {
 	VeltSource *source = lookup->source;
 	ErrorContextCallback context;
 	VeltPage   *page;
 	VeltError	error;
+	bool		more = true;
 
 	push_context(lookup, &context);
 	switch (velt_cursor_next_page(source->fetch.cursor, &page, &error))
@@ -306,7 +308,24 @@ velt_key_lookup_receive(VeltKeyLookup *lookup)
 			velt_source_report(source, &error);
 			break;
 		case VELT_CURSOR_END:
-			elog(ERROR, "a key was not answered");
+			more = false;
 	}
 	error_context_stack = context.previous;
+	return more;
+}
+
+void
+velt_key_lookup_receive(VeltKeyLookup *lookup)
+{
+	if (!receive(lookup))
+		elog(ERROR, "a key was not answered");
+}
+
+void
+velt_key_lookup_finish(VeltKeyLookup *lookup)
+{
+	/* the cursor's end is where it tells an unknown key from a workspace */
+	while (lookup->open && receive(lookup))
+		;
+	stop(lookup);
 }

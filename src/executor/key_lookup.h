@@ -50,8 +50,12 @@ extern int	velt_key_lookup_capacity(const VeltKeyLookup *lookup);
 /* Takes what has been answered; waits if nothing has. */
 extern void velt_key_lookup_receive(VeltKeyLookup *lookup);
 
-/* Lets go of the session; a next key takes hold of it again. */
-extern void velt_key_lookup_stop(VeltKeyLookup *lookup);
+/*
+ * All keys have been answered, and no more are wanted: raises an error if it
+ * was not for them that nothing was found.  Lets go of the session; a next key
+ * takes hold of it again.
+ */
+extern void velt_key_lookup_finish(VeltKeyLookup *lookup);
 
 /* Forgets all keys, whoever uses them, and what is in flight. */
 extern void velt_key_lookup_reset(VeltKeyLookup *lookup);
