@@ -180,6 +180,11 @@ ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS (SET workspace_id 'works
 SELECT c.n, t.name FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 3;
 \echo `:requests`
 ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS (SET workspace_id 'workspace_demo');
+-- wide rows are few at a time, but not asked for one by one
+SELECT count(k.id), sum(length(w.wide)) FROM (SELECT key, repeat(md5(key), 320) AS wide FROM many OFFSET 0) w JOIN api_keys k ON k.id = w.key;
+\set n `$VELT_SIM stats requests.total`
+SELECT :n <= 10 AS few;
+\! $VELT_SIM reset
 
 RESET search_path;
 SET client_min_messages = warning;

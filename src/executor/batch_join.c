@@ -175,10 +175,19 @@ free_row(BatchJoin *join)
 	join->row = NULL;
 }
 
+/* Whether the queue would be full with so many times what it has. */
+static bool
+is_full(const BatchJoin *join, int times)
+{
+	return join->queued_bytes * times >= (Size) work_mem * 1024 / QUEUE_PART ||
+		join->nqueued * times >= (int64) join->window * QUEUED_PER_KEY;
+}
+
 /*
  * Whether it is time to read ahead.  The second time is when the first rows
  * are used up, as there may be no use for more; then when half of the window
- * has been answered, so that requests are as full as they can be.
+ * has been answered, and half of the queue is free, so that requests are as
+ * full as they can be.
  */
 static bool
 should_fill(const BatchJoin *join)
@@ -189,16 +198,13 @@ should_fill(const BatchJoin *join)
 		return true;
 	return join->nfills > 1 &&
 		velt_key_lookup_unanswered(join->lookup) <= join->window / 2 &&
-		join->queued_bytes < (Size) work_mem * 1024 / QUEUE_PART &&
-		join->nqueued < (int64) join->window * QUEUED_PER_KEY;
+		!is_full(join, 2);
 }
 
 /* Reads outer rows ahead, and asks for what their keys need. */
 static void
 fill(BatchJoin *join)
 {
-	Size		most = (Size) work_mem * 1024 / QUEUE_PART;
-
 	if (join->nfills++ > 0)
 		join->window = Min(join->window * WINDOW_GROWTH,
 						   velt_key_lookup_capacity(join->lookup));
@@ -212,8 +218,7 @@ fill(BatchJoin *join)
 			break;
 		enqueue(join, slot);
 	} while (velt_key_lookup_unanswered(join->lookup) < join->window &&
-			 join->queued_bytes < most &&
-			 join->nqueued < (int64) join->window * QUEUED_PER_KEY);
+			 !is_full(join, 1));
 	velt_key_lookup_flush(join->lookup);
 }
 
