@@ -158,6 +158,17 @@ SELECT c.ctid, c.tableoid::regclass, k.ctid, k.tableoid::regclass, k.id
   FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n IN (1, 31) ORDER BY c.n;
 SELECT ctid, tableoid::regclass, id FROM api_keys WHERE id = 'velt_api_key_000001';
 \! $VELT_SIM reset
+-- keys of next rows are asked for while rows are looked at
+BEGIN;
+DECLARE c CURSOR FOR SELECT m.n, k.type FROM many m LEFT JOIN api_keys k ON k.id = m.key;
+FETCH 1 FROM c;
+\echo `$VELT_SIM stats requests.total`
+MOVE 9 FROM c;
+\echo `$VELT_SIM stats requests.total`
+FETCH 1 FROM c;
+\echo `$VELT_SIM wait requests.total 4; $VELT_SIM stats requests.total`
+COMMIT;
+\! $VELT_SIM reset
 -- a foreign table with children, and one that cannot have rows
 CREATE FOREIGN TABLE velt_batch.parent (id text, type text) SERVER velt OPTIONS (resource 'api_keys');
 CREATE FOREIGN TABLE velt_batch.parent_tokens (api_key text, name text) SERVER velt OPTIONS (resource 'auth_tokens');

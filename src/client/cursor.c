@@ -734,6 +734,12 @@ velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
 	return add_waiting(cursor, keys, nkeys, (int) nkeys, tag, false, error);
 }
 
+void
+velt_cursor_start(VeltCursor *cursor)
+{
+	pump(cursor);
+}
+
 void *
 velt_cursor_tag(const VeltCursor *cursor)
 {

@@ -98,6 +98,12 @@ extern bool velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
 								 size_t nkeys, void *tag, VeltError *error);
 
 /*
+ * Has requests leave that the bounds allow, for who is not going to ask for a
+ * page now.  What is wrong with them velt_cursor_next_page will say.
+ */
+extern void velt_cursor_start(VeltCursor *cursor);
+
+/*
  * The tag of the keys that the page handed up last is about, and how many of
  * them are done with by that page.
  */

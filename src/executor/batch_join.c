@@ -245,6 +245,7 @@ next_outer(BatchJoin *join)
 		if (should_fill(join))
 			fill(join);
 	}
+	velt_key_lookup_advance(join->lookup);
 	slist_pop_head_node(&join->queue);
 	join->row = row;
 	ExecStoreMinimalTuple(row->tuple, join->outer_slot, false);

@@ -122,6 +122,7 @@ velt_key_lookup_flush(VeltKeyLookup *lookup)
 	if (!velt_cursor_add_keys(lookup->source->fetch.cursor, slice->keys,
 							  slice->nkeys, slice, &error))
 		velt_source_report(lookup->source, &error);
+	velt_cursor_start(lookup->source->fetch.cursor);
 }
 
 static Slice *
@@ -185,6 +186,18 @@ void
 velt_key_lookup_release(VeltKeyLookup *lookup, VeltKeyEntry *entry)
 {
 	velt_key_table_release(lookup->table, entry);
+}
+
+void
+velt_key_lookup_advance(VeltKeyLookup *lookup)
+{
+	ErrorContextCallback context;
+
+	if (lookup->nunanswered == 0)
+		return;
+	push_context(lookup, &context);
+	velt_session_drive(lookup->source->fetch.session);
+	error_context_stack = context.previous;
 }
 
 int

@@ -47,6 +47,12 @@ extern void velt_key_lookup_release(VeltKeyLookup *lookup,
 extern int	velt_key_lookup_unanswered(const VeltKeyLookup *lookup);
 extern int	velt_key_lookup_capacity(const VeltKeyLookup *lookup);
 
+/*
+ * Has what is in flight move on, without waiting: connections are made, and
+ * requests sent, while the caller is busy with other rows.
+ */
+extern void velt_key_lookup_advance(VeltKeyLookup *lookup);
+
 /* Takes what has been answered; waits if nothing has. */
 extern void velt_key_lookup_receive(VeltKeyLookup *lookup);
 

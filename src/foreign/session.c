@@ -601,3 +601,10 @@ velt_session_wait(VeltSession *session)
 		drive_session(session);
 	CHECK_FOR_INTERRUPTS();
 }
+
+void
+velt_session_drive(VeltSession *session)
+{
+	drive_session(session);
+	CHECK_FOR_INTERRUPTS();
+}

@@ -67,4 +67,7 @@ extern bool velt_session_has_work(const VeltSession *session);
 extern int	velt_session_begin_wait(VeltSession *session);
 extern void velt_session_end_wait(VeltSession *session);
 
+/* Lets the transport do what it can without waiting. */
+extern void velt_session_drive(VeltSession *session);
+
 #endif							/* VELT_FOREIGN_SESSION_H */
