@@ -150,23 +150,27 @@ reserve_row(VeltKeyTable *table, VeltKeyEntry *entry)
 		entry->max_rows = INITIAL_ROWS;
 		entry->rows = MemoryContextAlloc(table->context,
 										 INITIAL_ROWS * sizeof(MinimalTuple));
-		return;
 	}
-	entry->max_rows *= 2;
-	entry->rows = repalloc_huge(entry->rows,
-								entry->max_rows * sizeof(MinimalTuple));
+	else
+	{
+		table->bytes -= GetMemoryChunkSpace(entry->rows);
+		entry->max_rows *= 2;
+		entry->rows = repalloc_huge(entry->rows,
+									entry->max_rows * sizeof(MinimalTuple));
+	}
+	table->bytes += GetMemoryChunkSpace(entry->rows);
 }
 
 void
 velt_key_table_add_row(VeltKeyTable *table, VeltKeyEntry *entry,
 					   TupleTableSlot *slot)
 {
-	Size		before = entry_bytes(entry);
 	MemoryContext old = MemoryContextSwitchTo(table->context);
+	MinimalTuple row;
 
 	reserve_row(table, entry);
-	entry->rows[entry->nrows] = ExecCopySlotMinimalTuple(slot);
-	entry->nrows++;
+	row = ExecCopySlotMinimalTuple(slot);
+	entry->rows[entry->nrows++] = row;
+	table->bytes += GetMemoryChunkSpace(row);
 	MemoryContextSwitchTo(old);
-	table->bytes += entry_bytes(entry) - before;
 }
