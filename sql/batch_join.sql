@@ -98,6 +98,22 @@ SELECT same_as_local('SELECT c.name, t.* FROM customers c, LATERAL (SELECT count
 \! $VELT_SIM reset
 
 -- ----------
+-- Cost
+-- ----------
+-- one row expected, 25 there: this is not the place for a request a row
+EXPLAIN (COSTS OFF)
+SELECT m.n, k.type FROM many m JOIN api_keys k ON k.id = m.key WHERE m.n % 10 = 1;
+SELECT same_as_local('SELECT m.n, k.type FROM many m JOIN api_keys k ON k.id = m.key WHERE m.n % 10 = 1');
+\echo `:requests`
+-- a round of requests is a round, whoever makes it
+EXPLAIN (COSTS OFF)
+SELECT c.n, t.name FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 9;
+-- listing all keys is fewer requests
+CREATE TABLE velt_batch_here.strangers AS SELECT 'key ' || i AS key FROM generate_series(1, 20000) i;
+ANALYZE strangers;
+EXPLAIN (COSTS OFF) SELECT s.key, k.type FROM strangers s JOIN api_keys k ON k.id = s.key;
+
+-- ----------
 -- Conditions
 -- ----------
 SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key AND t.name <> c.name');

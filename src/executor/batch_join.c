@@ -15,10 +15,6 @@
 #include "miscadmin.h"
 #include "utils/memutils.h"
 
-/* The window's first size, and what it grows by. */
-#define FIRST_WINDOW		10
-#define WINDOW_GROWTH		8
-
 /* Rows whose keys are known are queued too, but not without end. */
 #define QUEUED_PER_KEY		16
 
@@ -206,7 +202,7 @@ static void
 fill(BatchJoin *join)
 {
 	if (join->nfills++ > 0)
-		join->window = Min(join->window * WINDOW_GROWTH,
+		join->window = Min(join->window * VELT_BATCH_WINDOW_GROWTH,
 						   velt_key_lookup_capacity(join->lookup));
 	join->stats.batches++;
 	do
@@ -402,7 +398,7 @@ begin_join(CustomScanState *node, EState *estate, int eflags)
 							   (Size) work_mem * 1024 / KNOWN_PART,
 							   &join->stats.keys);
 	slist_init(&join->queue);
-	join->window = FIRST_WINDOW;
+	join->window = VELT_BATCH_FIRST_WINDOW;
 }
 
 /*
@@ -432,7 +428,7 @@ rescan_join(CustomScanState *node)
 		velt_key_lookup_reset(join->lookup);
 	join->outer_done = false;
 	join->rechecking = false;
-	join->window = FIRST_WINDOW;
+	join->window = VELT_BATCH_FIRST_WINDOW;
 	join->nfills = 0;
 	if (join->outer->chgParam == NULL)
 		ExecReScan(join->outer);

@@ -12,6 +12,13 @@
 #include "nodes/extensible.h"
 #include "pg_compat.h"
 
+/*
+ * How many keys may be unanswered: at first, so that a LIMIT above stays cheap;
+ * and what that grows by whenever rows are read ahead.
+ */
+#define VELT_BATCH_FIRST_WINDOW		10
+#define VELT_BATCH_WINDOW_GROWTH	8
+
 /* The children of the node. */
 enum
 {

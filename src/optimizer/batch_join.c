@@ -27,8 +27,11 @@
 #include "pg_compat.h"
 #include "utils/selfuncs.h"
 
-/* Rounds that are not full, until the window has grown. */
-#define RAMP_UP_ROUNDS		1
+/*
+ * Of two plans that make as many requests, this one is to be taken: it stays
+ * cheap where there are more rows than was expected.
+ */
+#define ROBUST_DISCOUNT		0.999
 
 bool		velt_enable_batch_join = true;
 
@@ -141,6 +144,16 @@ estimate_keys(const Candidate *join, double rows)
 	return info.flags & SELFLAG_USED_DEFAULT ? rows : keys;
 }
 
+/* The rounds of requests before the window is worth a round of its own. */
+static int
+ramp_up_rounds(double keys)
+{
+	if (keys <= VELT_BATCH_FIRST_WINDOW)
+		return 0;
+	return keys <= VELT_BATCH_FIRST_WINDOW * (1 + VELT_BATCH_WINDOW_GROWTH) ?
+		1 : 2;
+}
+
 /*
  * Costs the path: so many requests as there are different keys, in rounds, and
  * then what a join costs.
@@ -155,10 +168,9 @@ cost_path(const Candidate *join, const Path *outer, Path *path)
 	Cost		first;
 	Cost		all;
 
-	velt_estimate_request_cost(&info->settings, requests,
-							   &first, &all);
-	if (requests > 1)
-		all += first * Min(RAMP_UP_ROUNDS, requests - 1);
+	velt_estimate_request_cost(&info->settings, requests, &first, &all);
+	all = (all + first * ramp_up_rounds(keys)) * ROBUST_DISCOUNT;
+	first *= ROBUST_DISCOUNT;
 	path->startup_cost = outer->startup_cost + first +
 		join->qual_cost.startup + join->inner->baserestrictcost.startup;
 	/* outer rows are kept until they are joined */
