@@ -168,6 +168,31 @@ SELECT 1 FROM customers c JOIN api_keys k ON k.id = c.key || clock_timestamp()::
 \! $VELT_SIM reset
 
 -- ----------
+-- Columns
+-- ----------
+SELECT same_as_local('SELECT c, k FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT k.* FROM customers c JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT c.name FROM customers c JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT 1 AS one FROM customers c JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT count(*) FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key');
+SELECT same_as_local('SELECT c.n, k IS NULL AS none, (k).type, upper(k.type) FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+-- expressions from below an outer join are NULL with it
+SELECT same_as_local('SELECT c.n, x.one, x.type FROM customers c LEFT JOIN (SELECT 1 AS one, coalesce(type, ''?'') AS type, id FROM api_keys) x ON x.id = c.key');
+SELECT same_as_local('SELECT x.one, c.n, k.type FROM (VALUES (1), (2)) v (i) LEFT JOIN (SELECT 1 AS one, n, key FROM customers) c (one, n, key) ON c.n = v.i
+  LEFT JOIN api_keys k ON k.id = c.key LEFT JOIN (SELECT 7 AS one, n FROM customers) x ON x.n = c.n');
+\! $VELT_SIM reset
+
+-- ----------
+-- First rows early
+-- ----------
+SELECT count(*) FROM (SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key LIMIT 1) q;
+\echo `$VELT_SIM stats filters.length`
+\echo `:requests`
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF)
+SELECT m.n, k.type FROM many m LEFT JOIN api_keys k ON k.id = m.key AND k.type > '' OFFSET 5 LIMIT 1;
+\! $VELT_SIM reset
+
+-- ----------
 -- System columns: as those of the table alone
 -- ----------
 SELECT c.ctid, c.tableoid::regclass, k.ctid, k.tableoid::regclass, k.id
@@ -185,6 +210,58 @@ FETCH 1 FROM c;
 \echo `$VELT_SIM wait requests.total 4; $VELT_SIM stats requests.total`
 COMMIT;
 \! $VELT_SIM reset
+
+-- ----------
+-- As part of a query
+-- ----------
+-- several, stacked
+EXPLAIN (COSTS OFF)
+SELECT c.name, k.type, t.name FROM customers c LEFT JOIN api_keys k ON k.id = c.key
+  LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.name > k.type;
+SELECT same_as_local('SELECT c.name, k.type, t.name AS token FROM customers c LEFT JOIN api_keys k ON k.id = c.key
+  LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.name > k.type');
+\echo `:requests`
+SELECT same_as_local('SELECT c.name, k.type, l.type AS other FROM customers c JOIN api_keys k ON k.id = c.key
+  LEFT JOIN customers d ON d.n = c.n + 1 LEFT JOIN api_keys l ON l.id = d.key');
+SELECT same_as_local('SELECT c.name FROM customers c WHERE EXISTS (SELECT FROM api_keys k WHERE k.id = c.key)
+   AND NOT EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = c.key)');
+SELECT same_as_local('SELECT c.name, x.* FROM customers c
+  LEFT JOIN (customers d JOIN api_keys k ON k.id = d.key) x ON x.name = c.name');
+-- the outer side is foreign, too
+EXPLAIN (COSTS OFF)
+SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id
+ WHERE k.id = ANY (every_third()) AND t.name <> 'x' FOR UPDATE OF k;
+SELECT k.id, t.name FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id
+ WHERE k.id = ANY (ARRAY(SELECT key FROM customers WHERE n < 3)) FOR UPDATE OF k;
+\! $VELT_SIM reset
+-- partitions
+CREATE TABLE velt_batch_here.parts (n int, key text) PARTITION BY RANGE (n);
+CREATE TABLE velt_batch_here.part1 PARTITION OF parts FOR VALUES FROM (1) TO (20);
+CREATE TABLE velt_batch_here.part2 PARTITION OF parts FOR VALUES FROM (20) TO (100);
+INSERT INTO parts SELECT n, key FROM customers;
+ANALYZE parts;
+SELECT same_as_local('SELECT * FROM parts p LEFT JOIN api_keys k ON k.id = p.key');
+\echo `:requests`
+SET enable_partitionwise_join = on;
+SELECT same_as_local('SELECT * FROM parts p LEFT JOIN api_keys k ON k.id = p.key');
+RESET enable_partitionwise_join;
+CREATE TABLE velt_batch_here.by_workspace (workspace_id text, key text, n int) PARTITION BY LIST (workspace_id);
+CREATE TABLE velt_batch_here.by_workspace1 PARTITION OF by_workspace FOR VALUES IN ('workspace_demo');
+CREATE TABLE velt_batch_here.by_workspace2 PARTITION OF by_workspace FOR VALUES IN ('workspace_other');
+INSERT INTO by_workspace SELECT CASE WHEN n % 2 = 0 THEN 'workspace_demo' ELSE 'workspace_other' END, key, n FROM customers;
+ANALYZE by_workspace;
+CREATE TABLE velt_batch.keys (id text, type text, workspace_id text) PARTITION BY LIST (workspace_id);
+CREATE FOREIGN TABLE velt_batch.keys1 PARTITION OF velt_batch.keys FOR VALUES IN ('workspace_demo') SERVER velt OPTIONS (resource 'api_keys', workspace_id 'workspace_demo');
+CREATE TABLE velt_batch.keys2 PARTITION OF velt_batch.keys FOR VALUES IN ('workspace_other');
+INSERT INTO velt_batch.keys VALUES ('velt_api_key_000003', 'other', 'workspace_other');
+CREATE TABLE velt_batch_local.keys AS SELECT * FROM velt_batch.keys;
+SET enable_partitionwise_join = on;
+SET enable_hashjoin = off; SET enable_mergejoin = off;
+SELECT same_as_local('SELECT b, k FROM by_workspace b LEFT JOIN keys k ON k.id = b.key AND k.workspace_id = b.workspace_id');
+RESET enable_hashjoin; RESET enable_mergejoin;
+SELECT same_as_local('SELECT b.n, k.type FROM by_workspace b JOIN keys k ON k.id = b.key AND k.workspace_id = b.workspace_id');
+RESET enable_partitionwise_join;
+\! $VELT_SIM reset
 -- a foreign table with children, and one that cannot have rows
 CREATE FOREIGN TABLE velt_batch.parent (id text, type text) SERVER velt OPTIONS (resource 'api_keys');
 CREATE FOREIGN TABLE velt_batch.parent_tokens (api_key text, name text) SERVER velt OPTIONS (resource 'auth_tokens');
@@ -201,12 +278,213 @@ SELECT same_as_local('SELECT * FROM customers c LEFT JOIN parent k ON k.id = c.k
 SELECT same_as_local('SELECT * FROM parent k JOIN parent_tokens t ON t.api_key = k.id');
 SELECT same_as_local('SELECT * FROM customers c LEFT JOIN ONLY parent k ON k.id = c.key');
 \! $VELT_SIM reset
+-- parallel workers below
+SET parallel_setup_cost = 0; SET parallel_tuple_cost = 0; SET min_parallel_table_scan_size = 0;
+SET enable_indexscan = off; SET enable_bitmapscan = off;
+EXPLAIN (COSTS OFF)
+SELECT k.type FROM many m JOIN api_keys k ON k.id = m.key WHERE m.n > 25;
+SELECT same_as_local('SELECT m.n, k.type FROM many m JOIN api_keys k ON k.id = m.key WHERE m.n > 25');
+\echo `:requests`
+RESET parallel_setup_cost; RESET parallel_tuple_cost; RESET min_parallel_table_scan_size;
+RESET enable_indexscan; RESET enable_bitmapscan;
+-- rescans: what was answered is not asked for again
+SET enable_material = off; SET enable_hashjoin = off; SET enable_mergejoin = off;
+EXPLAIN (COSTS OFF)
+SELECT count(*) FROM (VALUES ('a'), ('b'), ('c')) v (x) LEFT JOIN (SELECT c.name, k.type FROM customers c JOIN api_keys k ON k.id = c.key OFFSET 0) y ON y.name > v.x;
+SELECT same_as_local('SELECT count(*) FROM (VALUES (''a''), (''b''), (''c'')) v (x) LEFT JOIN (SELECT c.name, k.type FROM customers c JOIN api_keys k ON k.id = c.key OFFSET 0) y ON y.name > v.x');
+\echo `:requests`
+RESET enable_material; RESET enable_hashjoin; RESET enable_mergejoin;
+-- nor with other parameters of the outer side
+SELECT same_as_local('SELECT v.i, (SELECT count(k.type) FROM customers c JOIN api_keys k ON k.id = c.key WHERE c.n % 3 = v.i) FROM generate_series(0, 2) v (i)');
+\echo `:requests`
+-- but with others of the Velt table
+SELECT same_as_local('SELECT v.i, (SELECT count(k.type) FROM customers c JOIN api_keys k ON k.id = c.key AND k.api_key_name > v.i::text AND c.n > 0) FROM generate_series(1, 3) v (i)');
+\echo `:requests`
+SELECT same_as_local('SELECT v.i, (SELECT count(t.name) FROM customers c JOIN auth_tokens t ON t.api_key = c.key AND t.api_key = ANY (every_third() || (''velt_api_key_00000'' || v.i)) WHERE c.n < 5) FROM generate_series(1, 3) v (i)');
+\echo `:keys_asked`
+SELECT same_as_local('SELECT v.i, x.* FROM generate_series(1, 3) v (i), LATERAL (SELECT c.n, k.type FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND c.n > v.i LIMIT 100) x');
+SELECT same_as_local('SELECT v.i, x.* FROM generate_series(1, 3) v (i), LATERAL (SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key AND c.n > v.i ORDER BY c.n LIMIT 1) x');
+\! $VELT_SIM reset
+-- parameters
+PREPARE named (text, text) AS
+  SELECT count(*), count(k.type) FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.type = $1
+   WHERE c.name <> $2;
+SET plan_cache_mode = force_generic_plan;
+EXPLAIN (COSTS OFF, VERBOSE) EXECUTE named ('production', 'x');
+EXECUTE named ('production', 'customer 2');
+EXECUTE named ('testing', 'customer 2');
+EXECUTE named (NULL, 'x');
+SET plan_cache_mode = force_custom_plan;
+EXECUTE named ('production', 'customer 2');
+RESET plan_cache_mode;
+PREPARE keyed (text[], text) AS
+  SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key || $2 AND k.id = ANY ($1) WHERE c.n < 4 ORDER BY 1;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE keyed ('{velt_api_key_000001,velt_api_key_000003}', '');
+EXECUTE keyed ('{velt_api_key_000002}', '');
+EXECUTE keyed ('{velt_api_key_000002}', NULL);
+EXECUTE keyed (NULL, '');
+RESET plan_cache_mode;
+\! $VELT_SIM reset
+-- backwards
+BEGIN;
+EXPLAIN (COSTS OFF) DECLARE s SCROLL CURSOR FOR SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key ORDER BY 1;
+EXPLAIN (COSTS OFF) DECLARE s SCROLL CURSOR FOR SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key;
+DECLARE s SCROLL CURSOR FOR SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key;
+FETCH 2 FROM s;
+FETCH LAST FROM s;
+FETCH BACKWARD 2 FROM s;
+FETCH ABSOLUTE 1 FROM s;
+\echo `:requests`
+DECLARE w CURSOR FOR SELECT c.n FROM customers c JOIN api_keys k ON k.id = c.key WHERE c.n < 4 FOR UPDATE OF c;
+FETCH 2 FROM w;
+UPDATE customers SET name = 'current' WHERE CURRENT OF w;
+SELECT n FROM customers WHERE name = 'current';
+ROLLBACK;
+\! $VELT_SIM reset
+-- rows that are to be locked or changed
+EXPLAIN (COSTS OFF, VERBOSE)
+UPDATE customers c SET name = k.type FROM api_keys k WHERE k.id = c.key;
+BEGIN;
+UPDATE customers c SET name = k.type FROM api_keys k WHERE k.id = c.key;
+UPDATE customers c SET name = c.name || ' ' || t.api_key FROM auth_tokens t WHERE t.api_key = c.key AND t.name LIKE '%1' AND c.n < 4 RETURNING c.name, t.name, t IS NULL;
+SELECT name, count(*) FROM customers GROUP BY 1 ORDER BY 1;
+DELETE FROM customers c USING api_keys k WHERE k.id = c.key AND k.type = 'testing';
+DELETE FROM customers c WHERE NOT EXISTS (SELECT FROM api_keys k WHERE k.id = c.key);
+SELECT count(*) FROM customers;
+UPDATE customers c SET name = 'token' WHERE EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = c.key);
+SELECT name, count(*) FROM customers GROUP BY 1 ORDER BY 1;
+ROLLBACK;
+BEGIN;
+MERGE INTO customers c USING api_keys k ON k.id = c.key
+  WHEN MATCHED AND k.type = 'production' THEN DELETE WHEN MATCHED THEN UPDATE SET name = k.type;
+SELECT count(*), count(*) FILTER (WHERE name = 'testing') FROM customers;
+MERGE INTO customers c USING (SELECT * FROM api_keys WHERE id < 'velt_api_key_000005') k ON k.id = c.key
+  WHEN MATCHED THEN UPDATE SET name = 'merged' WHEN NOT MATCHED THEN INSERT VALUES (100 + right(k.id, 1)::int, k.id, 'new');
+SELECT name, count(*) FROM customers WHERE name IN ('merged', 'new') GROUP BY 1 ORDER BY 1;
+ROLLBACK;
+SELECT c.n, k.type FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n IN (1, 2, 31) ORDER BY 1 FOR UPDATE OF c;
+SELECT c.n, k.type FROM customers c JOIN api_keys k ON k.id = c.key WHERE c.n < 3 ORDER BY 1 FOR SHARE;
+\! $VELT_SIM reset
+-- the owner of a view is who asks
+CREATE ROLE velt_batch_reader;
+GRANT USAGE ON SCHEMA velt_batch, velt_batch_here TO velt_batch_reader;
+GRANT SELECT ON customers TO velt_batch_reader;
+CREATE VIEW velt_batch.owned WITH (security_barrier) AS SELECT id, type FROM api_keys WHERE type <> 'x';
+CREATE VIEW velt_batch.plain AS SELECT id, type FROM api_keys;
+GRANT SELECT ON velt_batch.owned, velt_batch.plain TO velt_batch_reader;
+SET ROLE velt_batch_reader;
+EXPLAIN (COSTS OFF) SELECT c.n, k.type FROM customers c LEFT JOIN plain k ON k.id = c.key;
+SELECT c.n, k.type FROM customers c LEFT JOIN plain k ON k.id = c.key ORDER BY 1 LIMIT 2;
+SELECT c.n, k.type FROM customers c LEFT JOIN owned k ON k.id = c.key ORDER BY 1 LIMIT 2;
+SELECT c.n FROM customers c JOIN api_keys k ON k.id = c.key;
+RESET ROLE;
+DROP OWNED BY velt_batch_reader;
+DROP ROLE velt_batch_reader;
+\! $VELT_SIM reset
+
+-- ----------
+-- EXPLAIN and settings
+-- ----------
+CREATE FUNCTION velt_batch_here.batch_node(format text, options text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  line text;
+  plan text := '';
+BEGIN
+  FOR line IN EXECUTE format('EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT %s%s)
+    SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key', format, options) LOOP
+    plan := plan || line || E'\n';
+  END LOOP;
+  RETURN QUERY SELECT regexp_replace(trim(l), '(Bytes[- ]Received)(": |: |>)[0-9]+', '\1\2N') FROM regexp_split_to_table(plan, E'\n') l WHERE l LIKE '%Velt%' OR l LIKE '%Custom%' OR l LIKE '%POST%';
+END $$;
+SELECT batch_node('TEXT', ', ANALYZE');
+SELECT batch_node('JSON', ', ANALYZE, VERBOSE');
+SELECT batch_node('XML', ', ANALYZE');
+SELECT batch_node('YAML', '');
+\! $VELT_SIM reset
+-- what it came to
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF)
+SELECT c.n FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 9;
+\echo `:requests`
+-- never executed
+EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF)
+SELECT c.n FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.name > 'a' LIMIT 0;
+\echo `:requests`
+SET velt_fdw.enable_batch_join = off;
+EXPLAIN (COSTS OFF, SETTINGS)
+SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key;
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key');
+RESET velt_fdw.enable_batch_join;
+SET velt_fdw.no_such_setting = 1;
+-- before the library is loaded
+\c -
+SET search_path = velt_batch, velt_batch_here;
+SET velt_fdw.enable_batch_join = off;
+SET velt_fdw.no_such_setting = 1;
+EXPLAIN (COSTS OFF) SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key;
+SHOW velt_fdw.enable_batch_join;
+SHOW velt_fdw.no_such_setting;
+RESET velt_fdw.enable_batch_join;
+EXPLAIN (COSTS OFF) SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key;
+\! $VELT_SIM reset
+
+-- ----------
+-- Errors, and strange answers
+-- ----------
+ALTER SERVER velt OPTIONS (ADD retry_timeout '0');
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 2, "do": {"error": "INTERNAL", "message": "broken"}}]'
+SELECT m.n, k.type FROM many m LEFT JOIN api_keys k ON k.id = m.key AND k.type > 'a' OFFSET 249;
+\! $VELT_SIM reset
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "key": "velt_api_key_000004", "do": {"status": 503}}]'
+\set SHOW_CONTEXT always
+SELECT c.n, t.name FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n = 4;
+\echo :LAST_ERROR_SQLSTATE
+\set SHOW_CONTEXT errors
+-- others go on
+SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 4 OR c.n > 30');
+\! $VELT_SIM faults '[]'
+-- rows that were not asked for, twice the same, and of no key
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/-", {"id": "velt_api_key_000200", "type": "testing"}], ["/result/data/-", {"type": "testing"}], ["/result/data/-", {"id": null, "type": "testing"}]]}}]'
+SELECT count(*), count(k.id), count(DISTINCT k.id) FROM customers c LEFT JOIN api_keys k ON k.id = c.key;
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/0/id", "velt_api_key_000002"]]}}]'
+SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n < 3 ORDER BY 1;
+SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n = 3 ORDER BY 1;
+\! $VELT_SIM reset
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "key": "velt_api_key_000002", "do": {"edit": [["/result/data/apiKey", "velt_api_key_000001"]]}}]'
+SELECT c.n, t.name FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n = 2;
+\! $VELT_SIM faults '[]'
+-- filters answered in pages, empty ones among them; one of no key not at all
+\! $VELT_SIM config '{"modes": {"page_cap": 3, "empty_pages": 1}}'
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+\! $VELT_SIM config '{"modes": {"unknown_ids": "not_found", "order": "shuffled"}}'
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key');
+\! $VELT_SIM config '{"modes": {"error_http": "200"}}'
+SELECT same_as_local('SELECT * FROM customers c LEFT JOIN api_keys k ON k.id = c.key');
+\! $VELT_SIM config '{"modes": {"page_cap": 0, "empty_pages": 0, "unknown_ids": "omit", "order": "sorted", "error_http": "mapped"}}'
+-- limits of requests
+ALTER FOREIGN TABLE auth_tokens OPTIONS (ADD max_requests '20');
+SELECT count(*) FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 20;
+SELECT count(*) FROM customers c JOIN auth_tokens t ON t.api_key = c.key;
+ALTER FOREIGN TABLE auth_tokens OPTIONS (DROP max_requests);
+-- a value that does not fit
+CREATE FOREIGN TABLE velt_batch.numbers (id text, type int) SERVER velt OPTIONS (resource 'api_keys');
+SELECT c.n, k.type FROM customers c JOIN numbers k ON k.id = c.key;
+-- another workspace than the table is for
+ALTER FOREIGN TABLE api_keys OPTIONS (workspace_id 'workspace_other');
+SELECT c.n, k.type FROM customers c JOIN api_keys k ON k.id = c.key;
+ALTER FOREIGN TABLE api_keys OPTIONS (DROP workspace_id);
 -- a workspace that does not exist is not one without such keys
 ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS (SET workspace_id 'workspace_none');
 \! $VELT_SIM reset
 SELECT c.n, t.name FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 3;
 \echo `:requests`
 ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS (SET workspace_id 'workspace_demo');
+-- below an Append that waits for several at once
+SELECT same_as_local('SELECT id FROM api_keys UNION ALL SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key UNION ALL SELECT name FROM auth_tokens');
+SELECT same_as_local('SELECT * FROM (SELECT id FROM api_keys UNION ALL SELECT key FROM customers) u JOIN auth_tokens t ON t.api_key = u.id');
+\! $VELT_SIM reset
 -- wide rows are few at a time, but not asked for one by one
 SELECT count(k.id), sum(length(w.wide)) FROM (SELECT key, repeat(md5(key), 320) AS wide FROM many OFFSET 0) w JOIN api_keys k ON k.id = w.key;
 \set n `$VELT_SIM stats requests.total`
