@@ -17,6 +17,7 @@
 #include "optimizer/columns.h"
 #include "optimizer/cost.h"
 #include "optimizer/estimate.h"
+#include "optimizer/join.h"
 #include "optimizer/optimizer.h"
 #include "optimizer/pathnode.h"
 #include "optimizer/paths.h"
@@ -243,6 +244,14 @@ add_batch_paths(const Candidate *join, bool unique, SpecialJoinInfo *sjinfo)
 	}
 }
 
+/* Whether a single scan returns the join: of keys and their tokens. */
+static bool
+is_one_scan(const RelOptInfo *joinrel)
+{
+	return joinrel->fdwroutine && joinrel->fdw_private &&
+		joinrel->fdwroutine->GetForeignJoinPaths == veltGetForeignJoinPaths;
+}
+
 static void
 consider_batch_join(PlannerInfo *root, RelOptInfo *joinrel,
 					RelOptInfo *outerrel, RelOptInfo *innerrel,
@@ -261,7 +270,7 @@ consider_batch_join(PlannerInfo *root, RelOptInfo *joinrel,
 	if (previous_hook)
 		previous_hook(root, joinrel, outerrel, innerrel, jointype, extra);
 	if (!velt_enable_batch_join || !is_lookup_table(innerrel) ||
-		!bms_is_empty(joinrel->lateral_relids))
+		!bms_is_empty(joinrel->lateral_relids) || is_one_scan(joinrel))
 		return;
 	if (join.type != JOIN_INNER && join.type != JOIN_LEFT &&
 		join.type != JOIN_SEMI && join.type != JOIN_ANTI)
