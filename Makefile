@@ -11,6 +11,7 @@ PGFILEDESC = "velt_fdw - foreign data wrapper for Velt workspaces"
 # The client library: plain C11, links and is tested without a server.
 CLIENT_OBJS = \
 	src/client/attempt_log.o \
+	src/client/backlog.o \
 	src/client/buffer.o \
 	src/client/chain.o \
 	src/client/config.o \

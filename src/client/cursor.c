@@ -2,8 +2,8 @@
  * client/cursor.c
  *		A stream of pages: paging, prefetch, fan-out and its bounds.
  *
- * What is to be asked stands in chains; a fetch is one page of a chain, from
- * its request to the moment the caller is done with it.  Requests in flight
+ * What is to be asked stands in a backlog of chains; a fetch is one page of a
+ * chain, from its request to the moment the caller is done with it.  Requests in flight
  * and finished pages together never exceed max_concurrency.
  *
  * A resource that must be asked key by key, without keys to ask for, has its
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "client/chain.h"
+#include "client/backlog.h"
 
 typedef struct Fetch
 {
@@ -32,7 +32,6 @@ typedef struct Fetch
 } Fetch;
 
 typedef TAILQ_HEAD(FetchList, Fetch) FetchList;
-typedef TAILQ_HEAD(ChainList, VeltChain) ChainList;
 
 struct VeltCursor
 {
@@ -41,13 +40,10 @@ struct VeltCursor
 	VeltCursor *root;			/* who counts requests: the outermost */
 	VeltLayout *layout;
 
-	VeltString *keys;			/* our copy of the filter's, in one chunk */
-	size_t		next_key;
 	VeltCursor *feeder;			/* lists the keys, or NULL */
 	VeltCursor *probe;			/* asks whether the workspace exists */
 
-	ChainList	waiting;		/* to be asked for their next page */
-	int			nwaiting;
+	VeltBacklog backlog;
 	FetchList	in_flight;
 	FetchList	ready;			/* finished, in the order of finishing */
 	FetchList	unused;			/* kept for their memory */
@@ -68,32 +64,6 @@ static void pump(VeltCursor *cursor);
  * Opening and closing
  * ----------
  */
-
-/* Copies the keys, array and bytes in one chunk. */
-static bool
-copy_keys(VeltCursor *cursor, VeltError *error)
-{
-	const VeltCursorSpec *spec = &cursor->spec;
-	size_t		size = spec->nkeys * sizeof(VeltString);
-	char	   *bytes;
-
-	if (spec->nkeys == 0)
-		return true;
-	for (size_t i = 0; i < spec->nkeys; i++)
-		size += spec->keys[i].length;
-	cursor->keys = malloc(size);
-	if (cursor->keys == NULL)
-		return velt_error_out_of_memory(error);
-	bytes = (char *) (cursor->keys + spec->nkeys);
-	for (size_t i = 0; i < spec->nkeys; i++)
-	{
-		memcpy(bytes, spec->keys[i].bytes, spec->keys[i].length);
-		cursor->keys[i].bytes = bytes;
-		cursor->keys[i].length = spec->keys[i].length;
-		bytes += spec->keys[i].length;
-	}
-	return true;
-}
 
 /* A cursor over all of another resource, that shares this one's bounds. */
 static VeltCursor *
@@ -127,21 +97,14 @@ open_feeder(VeltCursor *cursor, VeltError *error)
 	return cursor->feeder != NULL;
 }
 
-static bool
-add_waiting(VeltCursor *cursor, const VeltString *keys, size_t nkeys,
-			int page_size, void *tag, bool first, VeltError *error)
+static VeltLayout *
+create_layout(const VeltCursor *cursor, VeltError *error)
 {
-	VeltChain  *chain = velt_chain_create(keys, nkeys, page_size, error);
+	const VeltCursorSpec *spec = &cursor->spec;
 
-	if (chain == NULL)
-		return false;
-	chain->tag = tag;
-	if (first)
-		TAILQ_INSERT_HEAD(&cursor->waiting, chain, link);
-	else
-		TAILQ_INSERT_TAIL(&cursor->waiting, chain, link);
-	cursor->nwaiting++;
-	return true;
+	return velt_layout_create(spec->resource, spec->pointers, spec->npointers,
+							  velt_transport_credentials(cursor->transport),
+							  spec->max_response_bytes, error);
 }
 
 VeltCursor *
@@ -162,18 +125,16 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 		spec->limit < spec->page_size)
 		cursor->spec.page_size = (int) spec->limit;
 	cursor->root = spec->within ? spec->within->root : cursor;
-	TAILQ_INIT(&cursor->waiting);
 	TAILQ_INIT(&cursor->in_flight);
 	TAILQ_INIT(&cursor->ready);
 	TAILQ_INIT(&cursor->unused);
-	cursor->layout = velt_layout_create(spec->resource, spec->pointers,
-										spec->npointers,
-										velt_transport_credentials(transport),
-										spec->max_response_bytes, error);
-	if (cursor->layout != NULL &&
-		copy_keys(cursor, error) && open_feeder(cursor, error) &&
-		(!all || add_waiting(cursor, NULL, 0, cursor->spec.page_size, NULL,
-							 false, error)))
+	/* in this order, as the backlog is there to be ended whatever fails */
+	if (velt_backlog_begin(&cursor->backlog, spec->resource, spec->keys,
+						   spec->nkeys, error) &&
+		(cursor->layout = create_layout(cursor, error)) != NULL &&
+		open_feeder(cursor, error) &&
+		(!all || velt_backlog_add(&cursor->backlog, NULL, 0,
+								  cursor->spec.page_size, NULL, error)))
 		return cursor;
 	velt_cursor_close(cursor);
 	return NULL;
@@ -202,8 +163,6 @@ free_fetches(FetchList *list)
 void
 velt_cursor_close(VeltCursor *cursor)
 {
-	VeltChain  *chain;
-
 	if (cursor == NULL)
 		return;
 	if (cursor->held != NULL)
@@ -211,15 +170,10 @@ velt_cursor_close(VeltCursor *cursor)
 	free_fetches(&cursor->in_flight);
 	free_fetches(&cursor->ready);
 	free_fetches(&cursor->unused);
-	while ((chain = TAILQ_FIRST(&cursor->waiting)) != NULL)
-	{
-		TAILQ_REMOVE(&cursor->waiting, chain, link);
-		velt_chain_free(chain);
-	}
+	velt_backlog_end(&cursor->backlog);
 	velt_cursor_close(cursor->feeder);
 	velt_cursor_close(cursor->probe);
 	velt_layout_free(cursor->layout);
-	free(cursor->keys);
 	free(cursor);
 }
 
@@ -241,10 +195,7 @@ retire(Fetch *fetch)
 static void
 continue_chain(Fetch *fetch)
 {
-	VeltCursor *cursor = fetch->cursor;
-
-	TAILQ_INSERT_HEAD(&cursor->waiting, fetch->chain, link);
-	cursor->nwaiting++;
+	velt_backlog_return(&fetch->cursor->backlog, fetch->chain);
 	fetch->chain = NULL;
 }
 
@@ -373,10 +324,12 @@ keys_not_found(Fetch *fetch, VeltError *error)
 		fetch_ready(fetch);
 		return true;
 	}
-	if (!add_waiting(cursor, chain->keys + half, chain->nkeys - half,
-					 (int) (chain->nkeys - half), chain->tag, true, error) ||
-		!add_waiting(cursor, chain->keys, half, (int) half, chain->tag, true,
-					 error))
+	if (!velt_backlog_add_first(&cursor->backlog, chain->keys + half,
+								chain->nkeys - half,
+								(int) (chain->nkeys - half), chain->tag,
+								error) ||
+		!velt_backlog_add_first(&cursor->backlog, chain->keys, half,
+								(int) half, chain->tag, error))
 		return false;
 	retire(fetch);
 	return true;
@@ -505,54 +458,20 @@ start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
 	return true;
 }
 
-/* A row of the feeder can be shown without a key, but not be asked about. */
-static bool
-read_key(VeltPage *page, VeltString *key, VeltError *error)
-{
-	VeltJsonSpan span = velt_page_value(page, 0);
-
-	if (span.kind == VELT_JSON_STRING)
-		return velt_page_string(page, span, key, error);
-	velt_error_set(error, VELT_ERROR_PROTOCOL,
-				   "The response is not of the documented shape: %s.",
-				   span.kind <= VELT_JSON_NULL ? "a row has no key" :
-				   "a row's key is no string");
-	velt_page_name_request(page, error);
-	return false;
-}
-
-/* Makes a chain of each key on a page of the feeder. */
-static bool
-take_keys(VeltCursor *cursor, VeltPage *page, VeltError *error)
-{
-	for (;;)
-	{
-		VeltString	key;
-		bool		found;
-
-		if (!velt_page_next_row(page, &found, error))
-			return false;
-		if (!found)
-			return true;
-		if (!read_key(page, &key, error) ||
-			!add_waiting(cursor, &key, 1, 0, NULL, false, error))
-			return false;
-	}
-}
-
 /* Keeps enough keys at hand that no request waits for the feeder's. */
 static bool
 refill(VeltCursor *cursor, VeltError *error)
 {
 	while (cursor->feeder != NULL &&
-		   cursor->nwaiting < cursor->spec.max_concurrency)
+		   cursor->backlog.nchains < cursor->spec.max_concurrency)
 	{
 		VeltPage   *page;
 
 		switch (velt_cursor_next_page(cursor->feeder, &page, error))
 		{
 			case VELT_CURSOR_PAGE:
-				if (!take_keys(cursor, page, error))
+				if (!velt_backlog_add_listed(&cursor->backlog, page,
+											 error))
 					return false;
 				break;
 			case VELT_CURSOR_WAIT:
@@ -565,24 +484,6 @@ refill(VeltCursor *cursor, VeltError *error)
 				return false;
 		}
 	}
-	return true;
-}
-
-/* The next slice of the filter as a chain. */
-static bool
-next_slice(VeltCursor *cursor, VeltError *error)
-{
-	size_t		left = cursor->spec.nkeys - cursor->next_key;
-	size_t		most = cursor->spec.resource->filter_max;
-	size_t		nkeys = left < most ? left : most;
-
-	if (nkeys == 0)
-		return true;
-	/* a filtered request's page holds all it can answer with */
-	if (!add_waiting(cursor, cursor->keys + cursor->next_key, nkeys,
-					 (int) nkeys, NULL, false, error))
-		return false;
-	cursor->next_key += nkeys;
 	return true;
 }
 
@@ -614,18 +515,11 @@ pump(VeltCursor *cursor)
 	{
 		VeltChain  *chain;
 		bool		ok = refill(cursor, &error) &&
-			(cursor->nwaiting > 0 || next_slice(cursor, &error));
+			velt_backlog_take(&cursor->backlog, &chain, &error);
 
-		if (ok && cursor->nwaiting == 0)
+		if (ok && chain == NULL)
 			return;
-		if (ok)
-		{
-			chain = TAILQ_FIRST(&cursor->waiting);
-			TAILQ_REMOVE(&cursor->waiting, chain, link);
-			cursor->nwaiting--;
-			ok = start_fetch(cursor, chain, &error);
-		}
-		if (!ok)
+		if (!ok || !start_fetch(cursor, chain, &error))
 			fail(cursor, cursor->nstarted + 1, &error);
 	}
 }
@@ -724,14 +618,15 @@ bool
 velt_cursor_wants_key(const VeltCursor *cursor)
 {
 	return cursor->failed_number == 0 &&
-		cursor->nwaiting < cursor->spec.max_concurrency;
+		cursor->backlog.nchains < cursor->spec.max_concurrency;
 }
 
 bool
 velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
 					 size_t nkeys, void *tag, VeltError *error)
 {
-	return add_waiting(cursor, keys, nkeys, (int) nkeys, tag, false, error);
+	return velt_backlog_add(&cursor->backlog, keys, nkeys, (int) nkeys, tag,
+							error);
 }
 
 void
@@ -755,8 +650,8 @@ velt_cursor_keys_done(const VeltCursor *cursor)
 bool
 velt_cursor_is_idle(const VeltCursor *cursor)
 {
-	return cursor->failed_number == 0 && cursor->nwaiting == 0 &&
-		cursor->next_key == cursor->spec.nkeys && cursor->feeder == NULL &&
+	return cursor->failed_number == 0 &&
+		velt_backlog_is_empty(&cursor->backlog) && cursor->feeder == NULL &&
 		TAILQ_EMPTY(&cursor->in_flight) && TAILQ_EMPTY(&cursor->ready);
 }
 
