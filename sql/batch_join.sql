@@ -118,6 +118,13 @@ EXPLAIN (COSTS OFF) SELECT s.key, k.type FROM strangers s JOIN api_keys k ON k.i
 -- ----------
 SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key AND t.name <> c.name');
 SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.domains = ''{}'' AND c.n > 3');
+-- rows that nothing can match bring no key
+\! $VELT_SIM reset
+EXPLAIN (COSTS OFF) SELECT c.n, t.name FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND c.n <= 3;
+SELECT same_as_local('SELECT c.n, t.name FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND c.n <= 3');
+\echo `:keys_asked`
+SELECT same_as_local('SELECT c.n FROM customers c WHERE NOT EXISTS (SELECT FROM auth_tokens t WHERE t.api_key = c.key AND c.n BETWEEN 3 AND 4)');
+\echo `:keys_asked`
 SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE coalesce(t.name, c.name) <> ''customer 1''');
 SELECT same_as_local('SELECT * FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key WHERE t.name IS NULL');
 SELECT same_as_local('SELECT c.n, x.n, k.type, upper(k.id) FROM customers c LEFT JOIN (customers d LEFT JOIN api_keys k ON k.id = d.key) x (n, key, name, id, kname, type) ON x.n = c.n + 30 LEFT JOIN api_keys k ON k.id = c.key AND x.name IS NULL');

@@ -13,7 +13,9 @@
 #include "executor/batch_join.h"
 #include "foreign/fdwapi.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/batch_join.h"
+#include "optimizer/clauses.h"
 #include "optimizer/columns.h"
 #include "optimizer/cost.h"
 #include "optimizer/estimate.h"
@@ -360,6 +362,54 @@ split_clauses(JoinType type, List *restrictlist, Relids relids, List **joining,
 	*above = velt_clauses(others);
 }
 
+/*
+ * What of the join's clauses can be said of an outer row alone; but nothing
+ * that is behind a barrier and might tell what that hides.
+ */
+static List *
+outer_clauses(List *restrictlist, JoinType type, Relids relids, Relids outer)
+{
+	List	   *clauses = NIL;
+	Index		barrier = PG_UINT32_MAX;
+	ListCell   *lc;
+
+	foreach(lc, velt_sorted_clauses(restrictlist))
+	{
+		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
+
+		if (IS_OUTER_JOIN(type) && RINFO_IS_PUSHED_DOWN(clause, relids))
+			continue;
+		if (!bms_is_subset(clause->clause_relids, outer) ||
+			contain_volatile_functions((Node *) clause->clause) ||
+			contain_subplans((Node *) clause->clause))
+			barrier = Min(barrier, clause->security_level);
+		else if (clause->security_level <= barrier || clause->leakproof)
+			clauses = lappend(clauses, clause->clause);
+	}
+	return clauses;
+}
+
+/* The key of an outer row, or NULL if nothing can match the row. */
+static Expr *
+key_if_needed(Expr *key, List *conditions)
+{
+	CaseExpr   *choice = makeNode(CaseExpr);
+	CaseWhen   *when = makeNode(CaseWhen);
+
+	if (conditions == NIL)
+		return key;
+	when->expr = make_ands_explicit(conditions);
+	when->result = key;
+	when->location = -1;
+	choice->casetype = exprType((Node *) key);
+	choice->casecollid = exprCollation((Node *) key);
+	choice->args = list_make1(when);
+	choice->defresult = (Expr *) makeNullConst(choice->casetype, -1,
+											   choice->casecollid);
+	choice->location = -1;
+	return (Expr *) choice;
+}
+
 static Plan *
 plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 				CustomPath *best_path, List *tlist,
@@ -371,13 +421,16 @@ plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 	Plan	   *inner = list_nth(custom_plans, VELT_BATCH_INNER);
 	List	   *scan_tlist = joined_tlist(custom_plans,
 											list_nth(members, PATH_COLUMNS));
+	List	   *restrictlist = list_nth(members, PATH_RESTRICTLIST);
+	Path	   *outer = list_nth(best_path->custom_paths, VELT_BATCH_OUTER);
+	List	   *needed = outer_clauses(restrictlist, type, rel->relids,
+									   outer->parent->relids);
 	List	   *joining;
 	List	   *above;
 	List	   *exprs;
 
-	split_clauses(type, list_nth(members, PATH_RESTRICTLIST), rel->relids,
-				  &joining, &above);
-	exprs = list_make2(list_nth(members, PATH_KEY),
+	split_clauses(type, restrictlist, rel->relids, &joining, &above);
+	exprs = list_make2(key_if_needed(list_nth(members, PATH_KEY), needed),
 					   make_ands_explicit(joining));
 	plan->scan.plan.targetlist =
 		(List *) velt_columns_of_tlist((Node *) tlist, scan_tlist);
