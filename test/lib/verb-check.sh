@@ -24,15 +24,24 @@ verb_needs() {
 }
 
 verb_main() {
+    if build; then
+        run_suites "$@"
+    fi
+    conclude
+}
+
+# run_suites [SUITE [NAME...]]
+run_suites() {
     local suite=${1:-}
 
     (($# == 0)) || shift
-    if build; then
-        extension_settings >"$workplace/server.conf"
-        for suite in ${suite:-"${suites[@]}"}; do
-            "check_$suite" "$@"
-        done
-    fi
+    extension_settings >"$workplace/server.conf"
+    for suite in ${suite:-"${suites[@]}"}; do
+        "check_$suite" "$@"
+    done
+}
+
+conclude() {
     ((total_failed == 0)) || keep_logs
     echo "$total_passed passed, $total_failed failed"
     ((total_failed == 0))

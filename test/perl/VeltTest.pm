@@ -83,7 +83,8 @@ sub compile_shim
 
 	system_or_bail($ENV{CC} // 'cc',
 		'-shared', '-fPIC', '-o', $object, "$directory/$source", '-ldl');
-	return join ':', $object, grep { $_ } $ENV{LD_PRELOAD};
+	# behind a sanitizer, which has to come first
+	return join ':', grep { $_ } $ENV{LD_PRELOAD}, $object;
 }
 
 # ----------
