@@ -90,7 +90,7 @@ PG_CFLAGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla
 SHLIB_LINK = $(CLIENT_LIBS)
 
-EXTRA_CLEAN = test/unit/obj test/unit/unit
+EXTRA_CLEAN = test/unit/obj test/unit/unit test/fuzz/obj
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)

@@ -1,10 +1,11 @@
 # shellcheck shell=bash disable=SC2154 # others' variables
 #
 #> check [SUITE [NAME...]]  build, and run every test, or those of one suite:
-#>                          layers, unit, regress or tap
+#>                          layers, unit, fuzz, regress or tap
 
-suites=(layers unit regress tap)
+suites=(layers unit fuzz regress tap)
 unit_timeout_s=300
+fuzz_timeout_s=300
 regress_timeout_s=300
 # The full form of tests has many times the work.
 tap_timeout_s=$((${VELT_TEST_FULL:-0} ? 900 : 120))
@@ -174,6 +175,15 @@ strays_of_versions() {
 
 check_unit() {
     tap_result unit client "$unit_timeout_s" make -s -j"$(nproc)" unit
+}
+
+# The fuzz targets over what is known to be hard, with the sanitizers; test/run
+# fuzz looks for more.
+check_fuzz() {
+    local make=(make -s -j"$(nproc)" -f test/fuzz/Makefile)
+
+    tap_result fuzz corpus "$fuzz_timeout_s" \
+        env -u COPT -u LD_PRELOAD "${make[@]}" replay
 }
 
 # tap_result SUITE NAME SECONDS PROGRAM ARGUMENT...
