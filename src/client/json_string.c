@@ -2,9 +2,10 @@
  * client/json_string.c
  *		The characters that a JSON string stands for.
  *
- * json-c is used for this alone, on a string that has been found valid.  It
- * is no help in finding values, as it forgets where they stood, keeps one of
- * duplicate members and bends large numbers.
+ * On a string that has been found valid.  json-c is no help in reading, as it
+ * forgets where values stood, keeps one of duplicate members, bends large
+ * numbers, and (0.16) makes U+FFFD of escaped characters such as U+2D800, whose
+ * last 16 bits look like half of a surrogate pair.
  */
 #include "client/json.h"
 
@@ -25,10 +26,7 @@ code_unit(const char *text)
 	return unit;
 }
 
-/*
- * Whether each escaped surrogate has its other half.  json-c would put a
- * replacement character where one has not.
- */
+/* Whether each escaped surrogate has its other half. */
 static bool
 surrogates_paired(const char *text, const char *end)
 {
@@ -52,37 +50,75 @@ surrogates_paired(const char *text, const char *end)
 	return !after_high;
 }
 
+/* Writes a code point as UTF-8; returns where the next one goes. */
+static char *
+put_code_point(char *to, unsigned int code)
+{
+	int			left = code < 0x80 ? 0 : code < 0x800 ? 1 :
+		code < 0x10000 ? 2 : 3;
+	static const unsigned char leads[] = {0, 0xC0, 0xE0, 0xF0};
+
+	*to++ = (char) (leads[left] | code >> 6 * left);
+	while (left-- > 0)
+		*to++ = (char) (0x80 | (code >> 6 * left & 0x3F));
+	return to;
+}
+
+/* The code point of the escape at *from, which is stepped over. */
+static unsigned int
+take_escape(const char **from)
+{
+	static const char names[] = "bfnrt";
+	static const char meanings[] = "\b\f\n\r\t";
+	const char *at = *from + 1;
+	const char *name = strchr(names, *at);
+	unsigned int code;
+
+	*from += 2;
+	if (name != NULL)
+		return (unsigned char) meanings[name - names];
+	if (*at != 'u')
+		return (unsigned char) *at; /* a quote, a slash or a backslash */
+	code = code_unit(at + 1);
+	*from += 4;
+	if (code < 0xD800 || code > 0xDFFF)
+		return code;
+	/* the first half of a pair; the second follows */
+	code = 0x10000 + ((code - 0xD800) << 10) + (code_unit(at + 7) - 0xDC00);
+	*from += 6;
+	return code;
+}
+
 bool
 velt_json_decode_string(const char *text, VeltJsonSpan span,
 						VeltBuffer *buffer, size_t *length, VeltError *error)
 {
-	struct json_tokener *tokener;
-	struct json_object *string;
-	bool		ok = false;
+	const char *from = text + span.start + 1;
+	const char *end = text + span.end - 1;
+	char	   *to;
 
-	text += span.start;
-	*length = span.end - span.start - 2;
+	*length = end - from;
 	if (!span.escaped)
-		return velt_buffer_append(buffer, text + 1, *length) ||
+		return velt_buffer_append(buffer, from, *length) ||
 			velt_error_out_of_memory(error);
-	if (!surrogates_paired(text + 1, text + 1 + *length))
+	if (!surrogates_paired(from, end))
 		return velt_error_set(error, VELT_ERROR_UNTRANSLATABLE,
 							  "A Unicode surrogate in the response lacks its other half.");
 
-	tokener = json_tokener_new();
-	if (tokener == NULL)
+	/* no escape is shorter than what it stands for */
+	if (!velt_buffer_reserve(buffer, *length))
 		return velt_error_out_of_memory(error);
-	/* its lengths are int, the response's limit is 512 MB */
-	string = json_tokener_parse_ex(tokener, text, (int) (*length + 2));
-	if (string != NULL)
+	to = buffer->data + buffer->length;
+	while (from < end)
 	{
-		*length = json_object_get_string_len(string);
-		ok = velt_buffer_append(buffer, json_object_get_string(string),
-								*length);
-		json_object_put(string);
+		if (*from == '\\')
+			to = put_code_point(to, take_escape(&from));
+		else
+			*to++ = *from++;
 	}
-	json_tokener_free(tokener);
-	return ok || velt_error_out_of_memory(error);
+	*length = to - (buffer->data + buffer->length);
+	buffer->length += *length;
+	return true;
 }
 
 const char *

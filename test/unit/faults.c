@@ -197,7 +197,3 @@ FAULTY(int, json_object_object_add,
 	   (object, name, value), -1)
 FAULTY(const char *, json_object_to_json_string_ext,
 	   (struct json_object *object, int flags), (object, flags), NULL)
-FAULTY(struct json_tokener *, json_tokener_new, (void), (), NULL)
-FAULTY(struct json_object *, json_tokener_parse_ex,
-	   (struct json_tokener *tokener, const char *text, int length),
-	   (tokener, text, length), NULL)

@@ -886,6 +886,67 @@ test_long_string(void)
 	free(text);
 }
 
+/* As an escape, or two. */
+static void
+spell_code_point(char *text, unsigned int code)
+{
+	if (code < 0x10000)
+		sprintf(text, "\"\\u%04x\"", code);
+	else
+		sprintf(text, "\"\\u%04X\\u%04X\"", 0xD800 + ((code - 0x10000) >> 10),
+				0xDC00 + (code & 0x3FF));
+}
+
+/* In UTF-8. */
+static size_t
+encode_code_point(char *text, unsigned int code)
+{
+	size_t		length = code < 0x80 ? 1 : code < 0x800 ? 2 :
+		code < 0x10000 ? 3 : 4;
+
+	text[0] = (char) (length == 1 ? code :
+					  (0xF00 >> length & 0xFF) | code >> 6 * (length - 1));
+	for (size_t i = 1; i < length; i++)
+		text[i] = (char) (0x80 | (code >> 6 * (length - 1 - i) & 0x3F));
+	return length;
+}
+
+/*
+ * All there are, as some libraries fail for some: json-c 0.16 takes U+2D800
+ * for half of a surrogate pair.
+ */
+static void
+test_code_points(void)
+{
+	VeltBuffer	buffer = {0};
+	VeltError	error;
+	unsigned int nwrong = 0;
+	unsigned int first = 0;
+
+	for (unsigned int code = 0; code <= 0x10FFFF; code++)
+	{
+		char		text[20];
+		char		said[4];
+		size_t		length;
+
+		if (code == 0xD800)
+			code = 0xE000;
+		spell_code_point(text, code);
+		velt_buffer_reset(&buffer, 1000000);
+		if (velt_json_decode_string(text, (VeltJsonSpan) {VELT_JSON_STRING,
+									true, 0, strlen(text)}, &buffer, &length,
+									&error) &&
+			length == encode_code_point(said, code) &&
+			memcmp(buffer.data, said, length) == 0)
+			continue;
+		if (nwrong++ == 0)
+			first = code;
+	}
+	if (!is_int(nwrong, 0, "each code point is decoded"))
+		diag("the first that is wrong is U+%04X", first);
+	velt_buffer_free(&buffer);
+}
+
 void
 test_json(void)
 {
@@ -907,6 +968,7 @@ test_json(void)
 	for (size_t i = 0; i < LENGTH_OF(string_cases); i++)
 		test_string(&string_cases[i]);
 	test_long_string();
+	test_code_points();
 	ok(strchr(velt_json_library(), '.') != NULL, "json-c has a version: %s",
 	   velt_json_library());
 }
