@@ -96,17 +96,21 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 	else
 	{
 		VeltBuffer	name = {0};
+		VeltError	failure;
 		size_t		length;
 		bool		ok = velt_json_decode_string(text, span, &name, &length,
-												 error);
+												 &failure);
 
 		if (ok)
 			frame->current = matching(scanner, length ? name.data : "",
 									  length, -1);
 		velt_buffer_free(&name);
 		/* a name that is no text is no name that anybody looks for */
-		if (!ok && error->kind != VELT_ERROR_UNTRANSLATABLE)
+		if (!ok && failure.kind != VELT_ERROR_UNTRANSLATABLE)
+		{
+			*error = failure;
 			return false;
+		}
 	}
 	if (frame->current & frame->seen)
 		return velt_error_set(error, VELT_ERROR_PROTOCOL,

@@ -110,6 +110,8 @@ receive(VeltPage *page, int status, VeltString response, size_t piece,
 			n = response.length - sent;
 		if (!velt_page_receive(page, status, response.bytes + sent, n, error))
 			return false;
+		/* nor has it left one for who looks later */
+		must(error->kind == VELT_ERROR_NONE);
 		sent += n;
 	}
 	return velt_page_finish(page, status, error);
@@ -145,7 +147,7 @@ name_request(VeltPage *page, VeltString response)
 static long
 take(VeltPage *page, int status, VeltString response, size_t piece)
 {
-	VeltError	error;
+	VeltError	error = {.kind = VELT_ERROR_NONE};
 	VeltBuffer	token = {0};
 	long		nrows;
 

@@ -886,6 +886,28 @@ test_long_string(void)
 	free(text);
 }
 
+/*
+ * A member whose name is no text is passed over; nor is there an error, which
+ * who reads in pieces would find later.
+ */
+static void
+test_name_without_text(void)
+{
+	static const char text[] = "{\"\\ud800\":1,\"a\":2}";
+	VeltError	error = {0};
+	VeltJsonPointer *pointer = velt_json_pointer_parse("/a", &error);
+	const VeltJsonPointer *pointers[] = {pointer};
+	VeltJsonScanner scanner;
+	VeltJsonSpan span;
+
+	velt_json_begin(&scanner, pointers, &span, 1, 0, false);
+	ok(velt_json_scan(&scanner, BYTES(text), &error) &&
+	   velt_json_finish(&scanner, &error) && span.kind == VELT_JSON_NUMBER,
+	   "a name with half of a surrogate pair is passed over");
+	is_int(error.kind, VELT_ERROR_NONE, "... without an error");
+	free(pointer);
+}
+
 /* As an escape, or two. */
 static void
 spell_code_point(char *text, unsigned int code)
@@ -969,6 +991,7 @@ test_json(void)
 		test_string(&string_cases[i]);
 	test_long_string();
 	test_code_points();
+	test_name_without_text();
 	ok(strchr(velt_json_library(), '.') != NULL, "json-c has a version: %s",
 	   velt_json_library());
 }
