@@ -33,6 +33,15 @@ begin(void *data)
 }
 
 static bool
+expect(void *owner, uint64_t length, VeltError *error)
+{
+	(void) owner;
+	(void) length;
+	(void) error;
+	return true;
+}
+
+static bool
 receive(void *data, int http_status, const char *bytes, size_t length,
 		VeltError *error)
 {
@@ -59,7 +68,13 @@ done(void *data, const VeltOutcome *outcome)
 	must(outcome->request_id != NULL);
 }
 
-static const VeltSink sink = {begin, receive, check, done};
+static const VeltSink sink = {
+	.begin = begin,
+	.expect = expect,
+	.receive = receive,
+	.check = check,
+	.done = done,
+};
 
 static void
 check_error(const VeltError *error)
