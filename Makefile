@@ -5,7 +5,9 @@
 
 EXTENSION = velt_fdw
 MODULE_big = velt_fdw
-DATA = src/velt_fdw--1.0.sql
+# The script of each version that can still be installed, and those that lead
+# from one to the next.
+DATA = $(patsubst $(srcdir)/%,%,$(wildcard $(srcdir)/src/velt_fdw--*.sql))
 PGFILEDESC = "velt_fdw - foreign data wrapper for Velt workspaces"
 
 # The client library: plain C11, links and is tested without a server.
@@ -90,7 +92,12 @@ PG_CFLAGS = -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
 	-Wpointer-arith -Wvla
 SHLIB_LINK = $(CLIENT_LIBS)
 
-EXTRA_CLEAN = test/unit/obj test/unit/unit test/fuzz/obj
+# What is published: the commit, under the name that PGXN asks for.
+DISTVERSION = $(shell sed -n 's/^   "version": "\(.*\)",/\1/p' $(srcdir)/META.json)
+DIST = $(EXTENSION)-$(DISTVERSION)
+
+EXTRA_CLEAN = $(DIST).zip test/unit/obj test/unit/unit \
+	test/fuzz/obj
 
 PG_CONFIG ?= pg_config
 PGXS := $(shell $(PG_CONFIG) --pgxs)
@@ -100,3 +107,8 @@ include $(PGXS)
 .PHONY: unit unit-sanitize unit-valgrind unit-coverage
 unit unit-sanitize unit-valgrind unit-coverage:
 	$(MAKE) -f $(srcdir)/test/unit/Makefile $@
+
+.PHONY: dist
+dist:
+	git -C $(srcdir) archive --format=zip --prefix=$(DIST)/ \
+		--output=$(CURDIR)/$(DIST).zip HEAD

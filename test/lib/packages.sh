@@ -65,6 +65,21 @@ need_tests() {
         command -v nginx
 }
 
+need_packaging() {
+    need build-essential 'what any Debian package is built with' \
+        is_installed build-essential
+    need debhelper 'to build a Debian package' command -v dh
+    need postgresql-server-dev-all "debhelper's part for PostgreSQL" \
+        is_installed postgresql-server-dev-all
+    need git 'to make the archive that is published' command -v git
+    need unzip 'to look into it' command -v unzip
+}
+
+# By its name: the build asks for it so, whatever it is good for.
+is_installed() {
+    [[ $(dpkg-query --show --showformat='${db:Status-Status}' "$1") == installed ]]
+}
+
 c_headers() {
     gcc -E -o /dev/null - <<<'#include <stdio.h>'
 }
