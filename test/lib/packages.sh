@@ -11,6 +11,9 @@ least_postgres=15
 least_curl=7.87
 postgres_wanted="PostgreSQL 18 or later, or Debian's $least_postgres to 17"
 
+# Those that Debian has pg_cron for
+cron_postgres='15 17 18'
+
 # Where Debian has one
 debian_pg_config='^/usr/lib/postgresql/([0-9]+)/bin/pg_config$'
 
@@ -63,6 +66,8 @@ need_tests() {
         test -s /etc/ssl/certs/ca-certificates.crt
     need nginx 'for TLS and HTTP/2 in front of the simulator' \
         command -v nginx
+    need "postgresql-$default_postgres-cron" \
+        'pg_cron, for the reports that it runs' has_cron
 }
 
 need_packaging() {
@@ -170,6 +175,17 @@ has_test_programs() {
     [[ -z ${PG_CONFIG:-} ]] ||
         [[ -x $(pgxs_tests)/regress/pg_regress &&
             -f $(pgxs_tests)/perl/PostgreSQL/Test/Cluster.pm ]]
+}
+
+# With a PostgreSQL that has none, its test is skipped.
+has_cron() {
+    local major
+
+    # it may not be there yet
+    major=$(postgres_major "${PG_CONFIG:-}")
+    ((major > 0)) || major=$default_postgres
+    [[ " $cron_postgres " != *" $major "* ]] ||
+        [[ -f $("$PG_CONFIG" --pkglibdir)/pg_cron.so ]]
 }
 
 find_missing() {
