@@ -64,16 +64,22 @@ sub text
 	return $block->{text};
 }
 
-# Exit status, standard output, standard error.  env: for the shell;
-# user: instead of the one that the documentation says.
+# Exit status, standard output, standard error.  env: for the shell; replace:
+# what it has in common with no other machine, an address or a path, and what
+# that is here.
 sub try
 {
 	my ($self, $node, $name, %args) = @_;
 	my $text = $self->text($name);
-	my $who = $args{user} // $self->{blocks}->{$name}->{who};
+	my $who = $self->{blocks}->{$name}->{who};
 	my $dbname = $args{dbname} // 'postgres';
 	my @command = qw(psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=verbose);
 
+	for my $there (sort keys %{ $args{replace} // {} })
+	{
+		$text =~ s/\Q$there\E/$args{replace}->{$there}/
+		  or croak "$self->{file}: $name has no $there";
+	}
 	local %ENV = (
 		%ENV,
 		PGHOST => $node->host,
