@@ -64,14 +64,15 @@ sub text
 	return $block->{text};
 }
 
-# Exit status, standard output, standard error.  env: for the shell; replace:
+# Exit status, standard output, standard error.  user: who runs it, if it is not
+# a role of that name; env: for the shell; replace:
 # what it has in common with no other machine, an address or a path, and what
 # that is here.
 sub try
 {
 	my ($self, $node, $name, %args) = @_;
 	my $text = $self->text($name);
-	my $who = $self->{blocks}->{$name}->{who};
+	my $who = $args{user} // $self->{blocks}->{$name}->{who};
 	my $dbname = $args{dbname} // 'postgres';
 	my @command = qw(psql -X -q -A -t -v ON_ERROR_STOP=1 -v VERBOSITY=verbose);
 
