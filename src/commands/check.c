@@ -39,7 +39,7 @@ add_step(FunctionCallInfo fcinfo, const char *step, bool ok,
 
 /* The text of an error, as one row has room for it. */
 static char *
-error_text(const ErrorData *edata)
+error_text(const ErrorData *edata, const char *server)
 {
 	StringInfoData text;
 
@@ -50,6 +50,12 @@ error_text(const ErrorData *edata)
 		appendStringInfo(&text, ". %s", edata->detail);
 	if (edata->hint)
 		appendStringInfo(&text, " %s", edata->hint);
+	/* PostgreSQL's own words, where it finds no mapping, end there */
+	else if (edata->sqlerrcode == ERRCODE_UNDEFINED_OBJECT)
+		appendStringInfo(&text,
+						 ". Make one: CREATE USER MAPPING FOR %s SERVER %s OPTIONS (workspace_id '...', auth_token '...').",
+						 quote_identifier(GetUserNameFromId(GetUserId(), false)),
+						 quote_identifier(server));
 	return text.data;
 }
 
@@ -59,7 +65,7 @@ error_text(const ErrorData *edata)
  * what they leave behind must be cleaned up.
  */
 static char *
-check_options(VeltFetch *fetch, Oid serverid)
+check_options(VeltFetch *fetch, const ForeignServer *server)
 {
 	MemoryContext context = CurrentMemoryContext;
 	ResourceOwner owner = CurrentResourceOwner;
@@ -69,7 +75,7 @@ check_options(VeltFetch *fetch, Oid serverid)
 	MemoryContextSwitchTo(context);
 	PG_TRY();
 	{
-		fetch->session = velt_session_acquire(GetUserId(), serverid);
+		fetch->session = velt_session_acquire(GetUserId(), server->serverid);
 		ReleaseCurrentSubTransaction();
 	}
 	PG_CATCH();
@@ -83,7 +89,7 @@ check_options(VeltFetch *fetch, Oid serverid)
 		if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
 			edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
 			ReThrowError(edata);
-		problem = error_text(edata);
+		problem = error_text(edata, server->servername);
 	}
 	PG_END_TRY();
 	MemoryContextSwitchTo(context);
@@ -147,7 +153,7 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 	InitMaterializedSRF(fcinfo, 0);
 	velt_fetch_init(fetch, CurrentMemoryContext);
 
-	problem = check_options(fetch, server->serverid);
+	problem = check_options(fetch, server);
 	if (problem)
 	{
 		add_step(fcinfo, "options", false, problem);

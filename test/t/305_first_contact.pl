@@ -1,0 +1,207 @@
+
+# What a newcomer does wrong, one step after the other, and what that says: each
+# message has the next step, or README.md has it.
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use PostgreSQL::Test::Utils;
+use Test::More;
+
+use FindBin;
+use lib "$FindBin::RealBin/../perl";
+use VeltTest;
+
+my $certs = tempdir();
+VeltSimulator::certs($certs);
+my $api = VeltSimulator->new;
+my $private = serve_tls($certs, 'server');
+
+# Nobody listens there.
+my $unused = IO::Socket::INET->new(LocalAddr => '127.0.0.1', Proto => 'tcp')
+  or die "could not bind a socket: $!";
+
+my $node = start_node();
+my $admin = VeltClient->new($node);
+$admin->query($_) for 'CREATE ROLE newcomer LOGIN', 'CREATE DATABASE fresh';
+my $newcomer = VeltClient->new($node, user => 'newcomer');
+my @seen;
+
+# The statement fails so, and its hint, or README.md, says what to do.
+sub stumbles
+{
+	my ($session, $sql, $sqlstate, $hint) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $error = fails_with($session, $sql, $sqlstate, $sql);
+
+	push @seen, $error->{message};
+	like($error->{hint}, $hint, 'the next step') if $hint;
+	return;
+}
+
+# The check ends with a step that fails so.
+sub check_says
+{
+	my ($step, $pattern) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my @steps = $admin->query("SELECT * FROM velt_fdw_check('velt')");
+	my @good = grep { $_->[1] eq 't' } @steps[ 0 .. $#steps - 1 ];
+
+	is(scalar @good, $#steps, "the check: steps before $step are good");
+	is_deeply([ @{ $steps[-1] }[ 0, 1 ] ], [ $step, 'f' ], "$step is not");
+	like($steps[-1][2], $pattern, 'and the next step');
+	return;
+}
+
+# The tables say the same as the check.
+sub queries_say
+{
+	my ($sqlstate, $hint) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+
+	stumbles($admin, 'SELECT count(*) FROM velt.workspaces', $sqlstate, $hint);
+	return;
+}
+
+sub server { return $admin->query("ALTER SERVER velt OPTIONS ($_[0])"); }
+
+sub mapping
+{
+	return $admin->query(
+		"ALTER USER MAPPING FOR CURRENT_USER SERVER velt OPTIONS ($_[0])");
+}
+
+# ----------
+# The extension, the server
+# ----------
+
+{
+	my $fresh = VeltClient->new($node, dbname => 'fresh');
+	stumbles($fresh, 'CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw', '42704');
+	$fresh->close;
+	$fresh = VeltClient->new($node, dbname => 'fresh', user => 'newcomer');
+	stumbles($fresh, 'CREATE EXTENSION velt_fdw', '42501', qr/superuser/);
+	$fresh->close;
+}
+stumbles($newcomer, 'CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw', '42501');
+my $create = 'CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw';
+stumbles($admin, "$create OPTIONS (api_url 'api.velt.dev')",
+	'HV024', qr/"https:\/\//);
+stumbles($admin, "$create OPTIONS (api_url 'http://api.velt.dev')",
+	'HV024', qr/"https:\/\//);
+stumbles($admin, "$create OPTIONS (connect_timeout '10')", 'HV024', qr/"30s"/);
+stumbles($admin, "$create OPTIONS (timeout '10s')",
+	'HV00D', qr/connect_timeout/);
+stumbles($admin, "$create OPTIONS (auth_token 'x')",
+	'HV00D', qr/option of a user mapping/);
+$admin->query("$create OPTIONS (retry_timeout '0', api_url '"
+	  . $api->url . "')");
+
+# ----------
+# The tables, the mapping
+# ----------
+
+$admin->query('CREATE SCHEMA velt');
+stumbles($admin, 'SELECT * FROM velt.api_keys', '42P01');
+stumbles($admin, 'IMPORT FOREIGN SCHEMA public FROM SERVER velt INTO velt',
+	'HV00Q', qr/"workspace"/);
+$admin->query('IMPORT FOREIGN SCHEMA workspace FROM SERVER velt INTO velt');
+stumbles($admin, 'CREATE FOREIGN TABLE t (id text) SERVER velt',
+	'HV00J', qr/IMPORT FOREIGN SCHEMA workspace/);
+stumbles($admin,
+	"CREATE FOREIGN TABLE t (id text) SERVER velt OPTIONS (resource 'keys')",
+	'HV024', qr/"api_keys"/);
+$admin->query("CREATE FOREIGN TABLE t (name text) SERVER velt
+	OPTIONS (resource 'api_keys')");
+
+check_says('options',
+	qr/user mapping not found.*CREATE USER MAPPING FOR .* SERVER velt .*workspace_id.*auth_token/);
+stumbles($admin, 'SELECT * FROM velt.api_keys', '42704');
+$create = 'CREATE USER MAPPING FOR CURRENT_USER SERVER velt';
+stumbles($admin, $create, 'HV00J', qr/id of a Velt workspace/);
+stumbles($admin, "$create OPTIONS (workspace_id 'x')",
+	'HV00J', qr/the workspace's auth token/);
+stumbles($admin, "$create OPTIONS (workspace_id 'x', token 'y')",
+	'HV00D', qr/auth_token/);
+$admin->query("$create OPTIONS (workspace_id 'wrong', auth_token 'wrong')");
+
+# ----------
+# The credentials
+# ----------
+
+check_says('auth', qr/^42704: .*Workspace not found.*workspace_id/);
+queries_say('42704', qr/workspace_id/);
+mapping("SET workspace_id '$workspace'");
+check_says('auth', qr/^28000: .*user mapping.*token/);
+queries_say('28000', qr/user mapping.*token/);
+stumbles($admin, 'SELECT count(*) FROM velt.api_keys',
+	'42501', qr/the workspace's, not that of an API key/);
+mapping("SET auth_token '$token'");
+is_deeply(
+	[
+		map { [ @{$_}[ 0, 1 ] ] }
+		  $admin->query("SELECT * FROM velt_fdw_check('velt')")
+	],
+	[ [ 'options', 't' ], [ 'connect', 't' ], [ 'auth', 't' ] ],
+	'all is well');
+
+# ----------
+# The network
+# ----------
+
+for my $case (
+	[ $private->url, 'HV00N', qr/sslrootcert/ ],
+	[ 'https://127.0.0.1:' . $unused->sockport, '08001', qr/api_url.*reaches/ ],
+	[ 'https://api.velt.invalid', '08001', qr/api_url.*reaches/ ])
+{
+	my ($url, $sqlstate, $hint) = @$case;
+
+	server("SET api_url '$url'");
+	check_says('connect', qr/^$sqlstate: .*$hint/);
+	queries_say($sqlstate, $hint);
+}
+server("SET api_url '" . $api->url . "/elsewhere'");
+check_says('auth', qr/^42704: .*no error of the API.*api_url/);
+queries_say('42704', qr/api_url/);
+server("SET api_url '" . $api->url . "'");
+
+# ----------
+# The first query, and others' first query
+# ----------
+
+stumbles($admin, 'SELECT * FROM t', 'HV005', qr/"column_name".*"json_pointer"/);
+stumbles($admin, "INSERT INTO velt.api_keys VALUES ('x')", '0A000');
+stumbles($newcomer, 'SELECT * FROM velt.api_keys', '42501');
+stumbles($newcomer, "SELECT * FROM velt_fdw_check('velt')", '42501');
+$admin->query('GRANT USAGE ON FOREIGN SERVER velt TO newcomer');
+$admin->query('GRANT USAGE ON SCHEMA velt TO newcomer');
+$admin->query('GRANT SELECT ON velt.api_keys TO newcomer');
+stumbles($newcomer, 'SELECT * FROM velt.api_keys', '42704');
+add_mapping($newcomer, 'velt');
+is($newcomer->value('SELECT count(*) FROM velt.api_keys'), 25, 'at last');
+
+# ----------
+# What README.md says of messages, and what psql shows
+# ----------
+
+my ($table) = slurp_file("$FindBin::RealBin/../../README.md") =~
+  /^\| message \| next \|\n\|---\|---\|\n((?:\|.*\n)+)/m;
+for my $message ($table =~ /^\| `(.*?)` \|/mg)
+{
+	ok(scalar(grep { /\Q$message\E/ } @seen), "README.md: $message");
+}
+
+my ($described) = run_command(
+	[ 'psql', '-X', '-d', $node->connstr('postgres'), '-c',
+		'\df+ velt_fdw*', '-c', '\dew+', '-c', '\d velt.auth_tokens' ]);
+like($described, qr/tries a foreign server with your user mapping/,
+	'functions are described');
+like($described, qr/\| Velt workspaces, API keys and auth tokens/,
+	'and the wrapper');
+like($described,
+	qr/^ domains +\| text\[\] .*^Server: velt\nFDW options: \(resource 'auth_tokens'\)/ms,
+	'a table is what it says');
+
+$_->close for $admin, $newcomer;
+done_testing();
