@@ -35,10 +35,7 @@ begin(void *data)
 static bool
 expect(void *owner, uint64_t length, VeltError *error)
 {
-	(void) owner;
-	(void) length;
-	(void) error;
-	return true;
+	return velt_page_expect(((Owner *) owner)->page, length, error);
 }
 
 static bool
