@@ -10,6 +10,7 @@
 #include "executor/key_lookup.h"
 #include "executor/scan.h"
 #include "miscadmin.h"
+#include "pg_compat.h"
 #include "utils/memutils.h"
 
 /* As many requests as may be in flight, and as many to follow at once. */
