@@ -396,6 +396,12 @@ SELECT count(*), count(name) FROM gated;
 \! $VELT_SIM reset
 EXECUTE gate ('nothing');
 \echo `:requests`
+PREPARE inner_gate (text) AS SELECT count(t.name) FROM api_keys k
+  JOIN auth_tokens t ON t.api_key = k.id AND $1 <> 'nothing';
+EXECUTE inner_gate ('all');
+\! $VELT_SIM reset
+EXECUTE inner_gate ('nothing');
+\echo `:requests`
 -- what was prepared follows its tables
 CREATE FOREIGN TABLE names (id text, name text OPTIONS (column_name 'api_key_name'))
   SERVER velt OPTIONS (resource 'api_keys');

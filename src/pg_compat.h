@@ -95,11 +95,30 @@ velt_compat_foreign_path(PlannerInfo *root, RelOptInfo *rel, double rows,
 								   fdw_private);
 }
 
-/* The same of a join. */
+/*
+ * Whether the core checks the gates of a foreign join, which are conditions of
+ * no table at all.  Before, it does not ask for such a join; but early minor
+ * releases do.
+ */
+static inline bool
+velt_compat_gates_joins(void)
+{
+#if PG_VERSION_NUM >= 170000
+	return true;
+#else
+	return false;
+#endif
+}
+
+/* The same of a join, with the clauses among which the core finds its gates. */
 static inline ForeignPath *
 velt_compat_foreign_join_path(PlannerInfo *root, RelOptInfo *rel, double rows,
-							  Cost startup_cost, Cost total_cost)
+							  Cost startup_cost, Cost total_cost,
+							  List *restrictinfo)
 {
+#if PG_VERSION_NUM < 170000
+	(void) restrictinfo;
+#endif
 	return create_foreign_join_path(root, rel, NULL, rows,
 #if PG_VERSION_NUM >= 180000
 									0,
@@ -107,7 +126,7 @@ velt_compat_foreign_join_path(PlannerInfo *root, RelOptInfo *rel, double rows,
 									startup_cost, total_cost, NIL,
 									rel->lateral_relids, NULL,
 #if PG_VERSION_NUM >= 170000
-									NIL,
+									restrictinfo,
 #endif
 									NIL);
 }

@@ -37,6 +37,7 @@ typedef struct VeltJoinRelation
 	Var		   *token_column;
 	List	   *on;				/* RestrictInfos of the join, but for that */
 	List	   *above;			/* those that are checked on its result */
+	List	   *gates;			/* those of no table, which the core checks */
 } VeltJoinRelation;
 
 static VeltRelation *
@@ -128,7 +129,7 @@ can_evaluate_all(List *clauses)
 	{
 		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
 
-		/* a gate, which is to be passed before anything is asked for */
+		/* a gate of one table, which says nothing of the other */
 		if (clause->pseudoconstant || !can_evaluate((Node *) clause->clause))
 			return false;
 	}
@@ -183,7 +184,7 @@ can_return(const RelOptInfo *joinrel, const VeltJoinRelation *join)
 	return true;
 }
 
-/* Sorts the join's clauses; the one that it hangs on is in neither list. */
+/* Sorts the join's clauses; the one that it hangs on is in no list. */
 static bool
 classify_clauses(VeltJoinRelation *join, RelOptInfo *joinrel,
 				 JoinType jointype, List *clauses)
@@ -194,8 +195,10 @@ classify_clauses(VeltJoinRelation *join, RelOptInfo *joinrel,
 	{
 		RestrictInfo *clause = lfirst_node(RestrictInfo, lc);
 
-		if (IS_OUTER_JOIN(jointype) &&
-			RINFO_IS_PUSHED_DOWN(clause, joinrel->relids))
+		if (clause->pseudoconstant)
+			join->gates = lappend(join->gates, clause);
+		else if (IS_OUTER_JOIN(jointype) &&
+				 RINFO_IS_PUSHED_DOWN(clause, joinrel->relids))
 			join->above = lappend(join->above, clause);
 		else if (join->key_column == NULL &&
 				 velt_qual_joins_keys(join->keys,
@@ -248,6 +251,7 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 		!bms_is_empty(joinrel->lateral_relids) ||
 		has_placeholders(root, joinrel) ||
 		!classify_clauses(join, joinrel, jointype, clauses) ||
+		(join->gates != NIL && !velt_compat_gates_joins()) ||
 		!can_return(joinrel, join) ||
 		!can_evaluate_all(join->on) ||
 		!can_evaluate_all(join->keys->baserestrictinfo) ||
@@ -452,7 +456,8 @@ add_join_path(PlannerInfo *root, RelOptInfo *joinrel,
 		rows * (cpu_tuple_cost + join->tokens->baserestrictcost.per_tuple);
 	add_path(joinrel, (Path *)
 			 velt_compat_foreign_join_path(root, joinrel, rows,
-										   startup + first_answer, total));
+										   startup + first_answer, total,
+										   join->gates));
 }
 
 void
