@@ -143,18 +143,7 @@ velt_compat_set_custom_restrictinfo(CustomPath *path, List *restrictinfo)
 #endif
 }
 
-/* A semi-join as an inner join with its outer side made unique. */
-static inline bool
-velt_compat_is_unique_outer(JoinType type)
-{
-#if PG_VERSION_NUM >= 190000
-	(void) type;
-	return false;
-#else
-	return type == JOIN_UNIQUE_OUTER;
-#endif
-}
-
+/* The path with its rows made unique; from 19 on its relation already is. */
 static inline Path *
 velt_compat_unique_path(PlannerInfo *root, RelOptInfo *rel, Path *path,
 						SpecialJoinInfo *sjinfo)
@@ -162,9 +151,8 @@ velt_compat_unique_path(PlannerInfo *root, RelOptInfo *rel, Path *path,
 #if PG_VERSION_NUM >= 190000
 	(void) root;
 	(void) rel;
-	(void) path;
 	(void) sjinfo;
-	return NULL;
+	return path;
 #else
 	return (Path *) create_unique_path(root, rel, path, sjinfo);
 #endif

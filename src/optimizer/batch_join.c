@@ -259,7 +259,8 @@ consider_batch_join(PlannerInfo *root, RelOptInfo *joinrel,
 					RelOptInfo *outerrel, RelOptInfo *innerrel,
 					JoinType jointype, JoinPathExtraData *extra)
 {
-	bool		unique = velt_compat_is_unique_outer(jointype);
+	/* a semi-join as an inner join with its outer side made unique */
+	bool		unique = jointype == JOIN_UNIQUE_OUTER;
 	Candidate	join = {
 		.root = root,
 		.joinrel = joinrel,
