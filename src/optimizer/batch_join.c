@@ -28,6 +28,7 @@
 #include "optimizer/restrictinfo.h"
 #include "optimizer/tlist.h"
 #include "pg_compat.h"
+#include "utils/lsyscache.h"
 #include "utils/selfuncs.h"
 
 /*
@@ -411,8 +412,37 @@ key_if_needed(Expr *key, List *conditions)
 	return (Expr *) choice;
 }
 
+/*
+ * Shows the outer side of an equality first, as the core does in hash and
+ * merge clauses: the planner may have it either way round.
+ */
+static Node *
+put_outer_first(PlannerInfo *root, Node *clause, Relids inner)
+{
+	OpExpr	   *op = copyObject((OpExpr *) clause);
+
+	if (!is_opclause(clause) || list_length(op->args) != 2 ||
+		get_commutator(op->opno) != op->opno ||
+		!bms_equal(pull_varnos(root, linitial(op->args)), inner) ||
+		bms_overlap(pull_varnos(root, lsecond(op->args)), inner))
+		return clause;
+	CommuteOpExpr(op);
+	return (Node *) op;
+}
+
+static List *
+put_outers_first(PlannerInfo *root, List *clauses, Relids inner)
+{
+	List	   *result = NIL;
+	ListCell   *lc;
+
+	foreach(lc, clauses)
+		result = lappend(result, put_outer_first(root, lfirst(lc), inner));
+	return result;
+}
+
 static Plan *
-plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
+plan_batch_join(PlannerInfo *root, RelOptInfo *rel,
 				CustomPath *best_path, List *tlist,
 				List *clauses pg_attribute_unused(), List *custom_plans)
 {
@@ -420,6 +450,8 @@ plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 	List	   *members = best_path->custom_private;
 	JoinType	type = intVal(list_nth(members, PATH_JOIN_TYPE));
 	Plan	   *inner = list_nth(custom_plans, VELT_BATCH_INNER);
+	Path	   *inner_path = list_nth(best_path->custom_paths,
+									  VELT_BATCH_INNER);
 	List	   *scan_tlist = joined_tlist(custom_plans,
 											list_nth(members, PATH_COLUMNS));
 	List	   *restrictlist = list_nth(members, PATH_RESTRICTLIST);
@@ -431,6 +463,7 @@ plan_batch_join(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
 	List	   *exprs;
 
 	split_clauses(type, restrictlist, rel->relids, &joining, &above);
+	joining = put_outers_first(root, joining, inner_path->parent->relids);
 	exprs = list_make2(key_if_needed(list_nth(members, PATH_KEY), needed),
 					   make_ands_explicit(joining));
 	plan->scan.plan.targetlist =
