@@ -57,6 +57,16 @@ BEGIN
               ELSE format('%s instead of %s', there, here) END;
 END $$;
 
+-- What a plan came to, without what differs between versions.
+CREATE FUNCTION velt_batch_here.explain_analyze(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+  line text;
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF, BUFFERS OFF) ' || query LOOP
+    RETURN NEXT regexp_replace(line, '(actual rows=\d+)\.00', '\1');
+  END LOOP;
+END $$;
+
 -- ----------
 -- Types of joins
 -- ----------
@@ -195,8 +205,7 @@ SELECT same_as_local('SELECT x.one, c.n, k.type FROM (VALUES (1), (2)) v (i) LEF
 SELECT count(*) FROM (SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key LIMIT 1) q;
 \echo `$VELT_SIM stats filters.length`
 \echo `:requests`
-EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF)
-SELECT m.n, k.type FROM many m LEFT JOIN api_keys k ON k.id = m.key AND k.type > '' OFFSET 5 LIMIT 1;
+SELECT explain_analyze('SELECT m.n, k.type FROM many m LEFT JOIN api_keys k ON k.id = m.key AND k.type > '''' OFFSET 5 LIMIT 1');
 \! $VELT_SIM reset
 
 -- ----------
@@ -398,9 +407,9 @@ DECLARE
   line text;
   plan text := '';
 BEGIN
-  FOR line IN EXECUTE format('EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, FORMAT %s%s)
+  FOR line IN EXECUTE format('EXPLAIN (COSTS OFF, TIMING OFF, SUMMARY OFF, BUFFERS OFF, FORMAT %s%s)
     SELECT k.type FROM customers c JOIN api_keys k ON k.id = c.key', format, options) LOOP
-    plan := plan || line || E'\n';
+    plan := plan || regexp_replace(line, '(actual rows=\d+)\.00', '\1') || E'\n';
   END LOOP;
   RETURN QUERY SELECT regexp_replace(trim(l), '(Bytes[- ]Received)(": |: |>)[0-9]+', '\1\2N') FROM regexp_split_to_table(plan, E'\n') l WHERE l LIKE '%Velt%' OR l LIKE '%Custom%' OR l LIKE '%POST%';
 END $$;
@@ -410,12 +419,10 @@ SELECT batch_node('XML', ', ANALYZE');
 SELECT batch_node('YAML', '');
 \! $VELT_SIM reset
 -- what it came to
-EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF)
-SELECT c.n FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 9;
+SELECT explain_analyze('SELECT c.n FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 9');
 \echo `:requests`
 -- never executed
-EXPLAIN (COSTS OFF, ANALYZE, TIMING OFF, SUMMARY OFF)
-SELECT c.n FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.name > 'a' LIMIT 0;
+SELECT explain_analyze('SELECT c.n FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.name > ''a'' LIMIT 0');
 \echo `:requests`
 SET velt_fdw.enable_batch_join = off;
 EXPLAIN (COSTS OFF, SETTINGS)

@@ -45,9 +45,21 @@ PREPARE some_of (text[], bigint) AS
 -- ----------
 -- Plans
 -- ----------
+-- without what PostgreSQL says from 19 on: that a table is not scanned
+CREATE FUNCTION explain_verbose(query text) RETURNS SETOF text
+LANGUAGE plpgsql AS $$
+DECLARE
+  line text;
+BEGIN
+  FOR line IN EXECUTE 'EXPLAIN (COSTS OFF, VERBOSE) ' || query LOOP
+    IF line !~ '^ *Replaces: ' THEN
+      RETURN NEXT line;
+    END IF;
+  END LOOP;
+END $$;
 SET plan_cache_mode = force_custom_plan;
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE by_id ('velt_api_key_000002');
-EXPLAIN (COSTS OFF, VERBOSE) EXECUTE by_id (NULL);
+SELECT explain_verbose('EXECUTE by_id (NULL)');
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE by_two ('velt_api_key_000002', NULL);
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE by_any ('{velt_api_key_000002,nope}');
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE by_both ('velt_api_key_000002', '{a,b}');

@@ -96,8 +96,8 @@ ANALYZE orders;
 SET velt_fdw.enable_batch_join = off;
 SET enable_hashjoin = off;
 SET enable_mergejoin = off;
-EXPLAIN (COSTS OFF) SELECT o.key, k.type FROM orders o JOIN api_keys k ON k.id = o.key;
-SELECT count(*), count(DISTINCT k.id) FROM orders o JOIN api_keys k ON k.id = o.key;
+EXPLAIN (COSTS OFF) SELECT o.key, k.type FROM orders o LEFT JOIN api_keys k ON k.id = o.key;
+SELECT count(*), count(DISTINCT k.id) FROM orders o LEFT JOIN api_keys k ON k.id = o.key;
 \echo `:requests`
 RESET velt_fdw.enable_batch_join;
 RESET enable_hashjoin;
