@@ -333,6 +333,18 @@ EXECUTE named (NULL, 'x');
 SET plan_cache_mode = force_custom_plan;
 EXECUTE named ('production', 'customer 2');
 RESET plan_cache_mode;
+-- conditions of no table, below an outer join: the scan is behind a gate
+PREPARE gated (text) AS
+  SELECT count(*), count(k.type) FROM customers c
+    LEFT JOIN (SELECT * FROM api_keys WHERE $1 <> 'nothing') k ON k.id = c.key;
+SET plan_cache_mode = force_generic_plan;
+EXECUTE gated ('all');
+EXECUTE gated ('nothing');
+PREPARE twice (text, text) AS
+  SELECT count(*), count(k.type) FROM customers c LEFT JOIN api_keys k ON k.id = c.key AND k.id = $1 AND k.id = $2;
+EXECUTE twice ('velt_api_key_000007', 'velt_api_key_000007');
+EXECUTE twice ('velt_api_key_000007', 'velt_api_key_000001');
+RESET plan_cache_mode;
 PREPARE keyed (text[], text) AS
   SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key || $2 AND k.id = ANY ($1) WHERE c.n < 4 ORDER BY 1;
 SET plan_cache_mode = force_generic_plan;

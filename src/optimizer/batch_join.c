@@ -71,6 +71,23 @@ enum
  */
 
 /*
+ * Whether a condition of no table is to be checked before the scan begins:
+ * that puts a plan node over it, and what is asked for keys is a scan.
+ */
+static bool
+is_gated(const RelOptInfo *rel)
+{
+	ListCell   *lc;
+
+	foreach(lc, rel->baserestrictinfo)
+	{
+		if (lfirst_node(RestrictInfo, lc)->pseudoconstant)
+			return true;
+	}
+	return false;
+}
+
+/*
  * What has children, or cannot have rows, is not scanned as a foreign table
  * itself, and so was given no fdw_private.
  */
@@ -82,7 +99,7 @@ is_lookup_table(const RelOptInfo *rel)
 	return IS_SIMPLE_REL(rel) && rel->fdwroutine &&
 		rel->fdwroutine->GetForeignPaths == veltGetForeignPaths &&
 		info != NULL && info->settings.resource->filter_column &&
-		bms_is_empty(rel->lateral_relids);
+		bms_is_empty(rel->lateral_relids) && !is_gated(rel);
 }
 
 /*
