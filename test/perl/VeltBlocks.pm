@@ -170,6 +170,11 @@ our %BLOCKS = (
 		'(SELECT count(*) FROM wanted b LEFT JOIN auth_tokens s '
 		  . 'ON s.name > b.note AND s.api_key = {})'
 	],
+	# a condition of no table
+	gate => [
+		'<known> < current_setting(\'velt_test.key\')', '<key> IS NOT NULL',
+		'<key> <> current_setting(\'velt_test.key\')'
+	],
 	# of a table as a whole
 	whole => [
 		'{}::text', '({} IS NULL)', 'row_to_json({})::text',

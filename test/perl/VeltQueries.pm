@@ -251,6 +251,7 @@ sub where
 	my ($self, $sources, @scope) = @_;
 	my @conditions;
 
+	push @conditions, $self->block('gate') if chance(0.15);
 	push @conditions, $self->condition(@$sources) while chance(0.45);
 	push @conditions, $self->connection(\@scope, $sources->[0]) if @scope;
 	@conditions = ('(' . join(' OR ', @conditions) . ')')
