@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "client/plain.h"
 #include "client/utf8.h"
 
 typedef enum ScanState
@@ -385,16 +386,62 @@ scan_string_special(VeltJsonScanner *scanner, const char *text,
 	}
 }
 
-/* Steps over the bytes of a string that stand for themselves. */
+/* What begin_value and end_value come to for a plain string in an object. */
 static void
-skip_plain(VeltJsonScanner *scanner, const char *text, size_t length)
+note_string(VeltJsonScanner *scanner, size_t start, size_t end)
 {
-	const unsigned char *at = (const unsigned char *) text + scanner->offset;
-	const unsigned char *end = (const unsigned char *) text + length;
+	VeltJsonSet left = scanner->frames[scanner->depth].current;
+	VeltJsonSpan string = {VELT_JSON_STRING, false, start, end};
 
-	while (at < end && *at >= 0x20 && *at < 0x80 && *at != '"' && *at != '\\')
-		at++;
-	scanner->offset = (const char *) at - text;
+	for (; left != 0; left &= left - 1)
+	{
+		int			i = __builtin_ctzll(left);
+
+		if (scanner->pointers[i]->ntokens == scanner->depth)
+			scanner->spans[i] = string;
+	}
+}
+
+/*
+ * Where a member is expected, most often one comes whose name and value are
+ * plain strings with nothing but a colon between them.  Scans that in one go,
+ * with the comma behind it; *taken is false, and nothing has changed, if it
+ * is anything else.
+ */
+static bool
+scan_plain_member(VeltJsonScanner *scanner, const char *text, size_t length,
+				  bool *taken, VeltError *error)
+{
+	size_t		name_end = velt_plain_string_end(text, scanner->offset, length);
+	size_t		value = name_end + 1;
+	size_t		end = 0;
+
+	if (name_end != 0 && name_end < length && text[name_end] == ':')
+		end = velt_plain_string_end(text, value, length);
+	*taken = end != 0;
+	if (!*taken)
+		return true;
+
+	scanner->escaped = false;
+	if (scanner->frames[scanner->depth].inside != 0)
+	{
+		scanner->token_start = scanner->offset;
+		scanner->offset = name_end - 1;
+		if (!match_member(scanner, text, error))
+			return false;
+		note_string(scanner, value, end);
+	}
+	if (end < length && text[end] == ',')
+	{
+		scanner->offset = end + 1;
+		scanner->state = EXPECT_NAME;
+	}
+	else
+	{
+		scanner->offset = end;
+		scanner->state = EXPECT_COMMA_OR_CLOSE;
+	}
+	return true;
 }
 
 /* Whether a number may end in this state. */
@@ -498,13 +545,18 @@ velt_json_scan(VeltJsonScanner *scanner, const char *text, size_t length,
 		bool		again = false;
 		bool		ok;
 
+		if ((state == EXPECT_NAME || state == EXPECT_NAME_OR_CLOSE) &&
+			!scan_plain_member(scanner, text, length, &again, error))
+			return false;
+		if (again)
+			continue;
 		if (state <= EXPECT_NOTHING)
 			ok = scan_structure(scanner, text[scanner->offset], error);
 		else if (state <= IN_UTF8)
 		{
 			if (state == IN_STRING)
 			{
-				skip_plain(scanner, text, length);
+				scanner->offset = velt_plain_end(text, scanner->offset, length);
 				if (scanner->offset == length)
 					break;
 			}

@@ -233,7 +233,8 @@ static const TextCase refused[] = {
 	{BYTES("[,]")}, {BYTES("[,1]")}, {BYTES("[1,,2]")}, {BYTES("[1 2]")},
 	{BYTES("[1;2]")}, {BYTES("[1:2]")}, {BYTES("[1}")}, {BYTES("{]")},
 	{BYTES("[}")}, {BYTES("{\"a\"}")}, {BYTES("{\"a\":}")}, {BYTES("{\"a\"1}")},
-	{BYTES("{\"a\":1,}")}, {BYTES("{,\"a\":1}")}, {BYTES("{\"a\":1,,\"b\":2}")},
+	{BYTES("{\"a\":1,}")}, {BYTES("{\"a\":\"b\",}")},
+	{BYTES("{,\"a\":1}")}, {BYTES("{\"a\":1,,\"b\":2}")},
 	{BYTES("{\"a\":1 \"b\":2}")}, {BYTES("{\"a\":1]")}, {BYTES("{a:1}")},
 	{BYTES("{1:1}")}, {BYTES("{null:1}")}, {BYTES("{[]:1}")}, {BYTES("{\"a\"")},
 	{BYTES("{\"a\":")}, {BYTES("{\"a\":1")}, {BYTES("{\"a\"::1}")},
@@ -353,6 +354,39 @@ test_all_bytes(void)
 	is_int(nvalues, 10, "of all bytes ten are a value");
 	is_int(nstrings, 0x80 - 0x20 - 2, "... 94 stand for themselves in a string");
 	is_int(nafter, 4, "... and four may follow a value");
+}
+
+/* Every byte at every place of a member's name and of its value. */
+static void
+test_all_bytes_in_members(void)
+{
+	static const char member[] = "{\"a name that is long\":\"and a value\"}";
+	int			same = 0;
+	int			naccepted = 0;
+	int			nplaces = 0;
+
+	for (size_t at = 2; at < sizeof(member) - 3; at++)
+	{
+		if (member[at] == '"' || member[at] == ':')
+			continue;
+		nplaces++;
+		for (int c = 0; c < 256; c++)
+		{
+			char		text[sizeof(member)];
+			Question	q = {text, sizeof(member) - 1, {NULL}, 0};
+			Outcome		outcome;
+
+			memcpy(text, member, sizeof(member));
+			text[at] = c;
+			same += ask(&q, &outcome);
+			naccepted += outcome.accepted;
+		}
+	}
+	is_int(nplaces, 30, "a member of 30 characters");
+	is_int(same, nplaces * 256, "... in pieces is what it is as a whole");
+	/* before n, r or t a backslash is right, too */
+	is_int(naccepted, nplaces * 94 + 5,
+		   "... and takes 94 bytes in each place, and five escapes");
 }
 
 /* Where it says the fault is. */
@@ -668,6 +702,9 @@ static const DuplicateCase duplicate_cases[] = {
 	{"[{\"a\":1},{\"a\":2,\"a\":3}]", {"/0/a", "/1/a"}, false},
 	{"{\"a\":{\"a\":1}}", {"/a", "/a/a"}, true},
 	{"{\"a\":[{\"a\":1}],\"b\":[{\"a\":2}]}", {"/a/0/a", "/b/0/a"}, true},
+	{"{\"a\":\"x\",\"a\":\"y\"}", {"/a"}, false},
+	{"{\"a\":\"x\",\"b\":\"y\",\"a\":1}", {"/a"}, false},
+	{"{\"a\":\"x\",\"a\":\"y\"}", {"/b"}, true},
 	{"{\"0\":1,\"0\":2}", {"/0"}, false},
 	{"{\"-\":1,\"-\":2}", {"/-"}, false},
 };
@@ -976,6 +1013,7 @@ test_json(void)
 	test_refused();
 	test_prefixes();
 	test_all_bytes();
+	test_all_bytes_in_members();
 	test_offsets();
 	test_nesting();
 	for (size_t i = 0; i < LENGTH_OF(span_cases); i++)
