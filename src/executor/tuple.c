@@ -56,6 +56,7 @@ struct VeltTupleReader
 {
 	MemoryContext context;
 	const VeltCredentials *credentials;
+	bool		is_utf8;		/* the database's encoding */
 	ColumnReader *current;
 	const char **pointers;
 	int			npointers;
@@ -104,17 +105,33 @@ value_text(VeltPage *page, VeltJsonSpan span)
 	return string;
 }
 
-static Datum
-convert_text(VeltTupleReader *reader pg_attribute_unused(),
-			 ColumnReader *column pg_attribute_unused(), VeltPage *page,
-			 VeltJsonSpan span)
+static inline Datum
+make_text(const char *bytes, size_t length)
 {
-	VeltString	string = value_text(page, span);
-	size_t		length;
-	char	   *bytes = to_server(string.bytes, string.length, span.escaped,
-								  &length);
+	text	   *result = palloc(length + VARHDRSZ);
 
-	return PointerGetDatum(cstring_to_text_with_len(bytes, (int) length));
+	SET_VARSIZE(result, length + VARHDRSZ);
+	memcpy(VARDATA(result), bytes, length);
+	return PointerGetDatum(result);
+}
+
+static Datum
+convert_text(VeltTupleReader *reader, ColumnReader *column pg_attribute_unused(),
+			 VeltPage *page, VeltJsonSpan span)
+{
+	VeltString	string;
+	size_t		length;
+	char	   *bytes;
+
+	/* nearly all text: it is there as it will be stored */
+	if (span.kind == VELT_JSON_STRING && !span.escaped && reader->is_utf8)
+	{
+		string = velt_page_text(page, span);
+		return make_text(string.bytes + 1, string.length - 2);
+	}
+	string = value_text(page, span);
+	bytes = to_server(string.bytes, string.length, span.escaped, &length);
+	return make_text(bytes, length);
 }
 
 static Datum
@@ -238,6 +255,7 @@ velt_tuple_reader_create(Relation relation, const VeltTable *table,
 
 	reader->context = CurrentMemoryContext;
 	reader->natts = desc->natts;
+	reader->is_utf8 = GetDatabaseEncoding() == PG_UTF8;
 	reader->pointers = palloc(sizeof(char *) * Max(list_length(attnums), 1));
 	foreach(lc, attnums)
 	{
@@ -297,25 +315,25 @@ convert_known(ColumnReader *column, VeltString string)
 	if (column->convert != convert_text)
 		return call_input(column, string, false);
 	bytes = to_server(string.bytes, string.length, false, &length);
-	return PointerGetDatum(cstring_to_text_with_len(bytes, (int) length));
+	return make_text(bytes, length);
 }
 
 static Datum
 read_column(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 			bool *isnull)
 {
-	VeltString	known = velt_page_key(page);
+	VeltString	workspace;
 	VeltJsonSpan span;
 
 	*isnull = false;
 	switch (column->source)
 	{
 		case VELT_FROM_WORKSPACE:
-			known.bytes = reader->credentials->workspace_id;
-			known.length = strlen(known.bytes);
-			return convert_known(column, known);
+			workspace.bytes = reader->credentials->workspace_id;
+			workspace.length = strlen(workspace.bytes);
+			return convert_known(column, workspace);
 		case VELT_FROM_REQUEST:
-			return convert_known(column, known);
+			return convert_known(column, velt_page_key(page));
 		case VELT_FROM_ROW:
 			break;
 	}
