@@ -503,10 +503,12 @@ static bool
 find_element(const VeltPage *page, size_t *at)
 {
 	const char *text = page->body.data;
+	char		c;
 
-	while (strchr(" \t\r\n,", text[*at]) != NULL)
+	while ((c = text[*at]) == ',' || c == ' ' || c == '\n' || c == '\r' ||
+		   c == '\t')
 		(*at)++;
-	return text[*at] != ']';
+	return c != ']';
 }
 
 bool
