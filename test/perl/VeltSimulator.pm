@@ -87,7 +87,7 @@ sub new
 }
 
 # What the simulator said when it was ready: url, control, proxy, stall_url,
-# tls_stall_url, tls_url, ca, cached_url, pid.
+# tls_stall_url, tls_url, tls_http1_url, ca, cached_url, pid.
 sub ready
 {
 	my ($self) = @_;

@@ -62,7 +62,7 @@ http {{
     underscores_in_headers on;
     keepalive_requests 1000000000;
     keepalive_timeout 1h;
-    open_file_cache max=100000;
+    open_file_cache max=8000;
     ssl_certificate {dir}/server.crt;
     ssl_certificate_key {dir}/server.key;
     ssl_protocols TLSv1.2 TLSv1.3;
@@ -95,7 +95,7 @@ class Front:
             certs.make(self.directory)
         # What an earlier simulator answered is not what this one would.
         shutil.rmtree(self.path("cache"), ignore_errors=True)
-        self.sockets = [listener() for _ in range(2 if cache else 1)]
+        self.sockets = [listener() for _ in range(3 if cache else 2)]
         self.write_config(upstream_port, cache)
         self.process = self.start()
         self.await_start()
@@ -104,14 +104,15 @@ class Front:
         """What the front adds to the ready line."""
         ports = [sock.getsockname()[1] for sock in self.sockets]
         urls = {"tls_url": "https://localhost:%d" % ports[0],
+                "tls_http1_url": "https://localhost:%d" % ports[1],
                 "ca": os.path.join(self.directory, "ca.crt")}
-        if len(ports) > 1:
-            urls["cached_url"] = "http://127.0.0.1:%d" % ports[1]
+        if len(ports) > 2:
+            urls["cached_url"] = "http://127.0.0.1:%d" % ports[2]
         return urls
 
     def write_config(self, upstream_port, cache):
         servers = ""
-        for sock, how in zip(self.sockets, ("ssl http2", "")):
+        for sock, how in zip(self.sockets, ("ssl http2", "ssl", "")):
             servers += SERVER.format(port=sock.getsockname()[1], how=how)
         text = CONFIG.format(
             dir=self.directory, upstream=upstream_port, servers=servers,
