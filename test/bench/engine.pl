@@ -14,7 +14,7 @@ use VeltBench;
 use VeltSimulator;
 
 my $runs = shift @ARGV // 7;
-my $node = VeltBench::start_node();
+my $node = VeltBench::start_node($FindBin::RealBin);
 
 # ---- tokens of 1,000 keys at 20 ms, 32 at a time
 my $api = VeltSimulator->new(

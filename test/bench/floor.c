@@ -1,66 +1,309 @@
 /*
  * test/bench/floor.c
- *		The least that fetching all pages of API keys can take: a bare libcurl
- *		loop over one connection, that looks for the next token and no more.
+ *		The least that fetching can take: a bare libcurl program that asks for
+ *		the same as a query does, as many requests at once, and of the
+ *		responses looks for no more than what the next requests need.
  *
- * floor URL WORKSPACE TOKEN: prints "PAGES BYTES MICROSECONDS", the time from
- * before the first request to behind the last response.
+ * floor [OPTION...] URL (WORKSPACE TOKEN)...: all pages of API keys of the
+ * workspaces, side by side.
+ *	-t		also the auth tokens of each key
+ *	-p		... of production keys alone
+ *	-c N	requests at once (8)
+ *	-s N	page size (100)
+ *	-o		the first page alone
+ *	-n N	all of it so many times (1), over the same connections
+ *	-j		also parse each response with json-c, and do nothing with that
+ *	-a FILE	certificate authorities
+ *	-1		HTTP/1.1 even where HTTP/2 is to be had
+ * prints for each time "REQUESTS BYTES WALL CPU", times in microseconds; the
+ * first includes all that it takes to get ready.
  */
 #include <curl/curl.h>
+#include <json-c/json.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <time.h>
+#include <unistd.h>
 
-#define TOKEN_MEMBER	"\"nextPageToken\":"
+#define MAX_TRANSFERS	64
+#define PAGE_PATH		"/v2/workspace/apikeys/get"
+#define TOKENS_PATH		"/v2/workspace/authtokens/get"
 
-typedef struct Body
+typedef struct Workspace
 {
+	struct curl_slist *headers;
+} Workspace;
+
+typedef struct Transfer
+{
+	CURL	   *easy;
+	Workspace  *workspace;
+	bool		is_page;
 	char	   *data;
 	size_t		length;
 	size_t		allocated;
-} Body;
+	char		request[1024];
+	struct Transfer *next;		/* of those at rest */
+} Transfer;
+
+typedef struct Key
+{
+	char	   *name;
+	Workspace  *workspace;
+} Key;
+
+/* What the command line says. */
+static const char *url;
+static const char *ca_file;
+static bool with_tokens;
+static bool production_alone;
+static bool one_page;
+static bool parse;
+static bool http1;
+static int	concurrency = 8;
+static int	page_size = 100;
+static Workspace workspaces[MAX_TRANSFERS];
+static int	nworkspaces;
+
+static CURLM *multi;
+static Transfer *at_rest;
+static int	running;
+static long nrequests;
+static size_t nbytes;
+
+/* Keys whose tokens have not been asked for: keys[first] to keys[last - 1]. */
+static Key *keys;
+static size_t first_key;
+static size_t last_key;
+static size_t allocated_keys;
+
+static void *
+checked(void *memory)
+{
+	if (memory == NULL)
+		abort();
+	return memory;
+}
+
+static void
+fail(const char *what)
+{
+	fprintf(stderr, "floor: %s\n", what);
+	exit(1);
+}
 
 static size_t
 receive(char *bytes, size_t size, size_t count, void *data)
 {
-	Body	   *body = data;
+	Transfer   *transfer = data;
 	size_t		length = size * count;
 
-	while (body->length + length + 1 > body->allocated)
+	while (transfer->length + length + 1 > transfer->allocated)
 	{
-		body->allocated = body->allocated ? body->allocated * 2 : 65536;
-		body->data = realloc(body->data, body->allocated);
-		if (body->data == NULL)
-			abort();
+		transfer->allocated = transfer->allocated ?
+			transfer->allocated * 2 : 16384;
+		transfer->data = checked(realloc(transfer->data,
+										 transfer->allocated));
 	}
-	memcpy(body->data + body->length, bytes, length);
-	body->length += length;
-	body->data[body->length] = '\0';
+	memcpy(transfer->data + transfer->length, bytes, length);
+	transfer->length += length;
+	transfer->data[transfer->length] = '\0';
 	return length;
 }
 
-/* The request for the page behind the one in body; NULL behind the last. */
-static char *
-next_request(const Body *body, char *request, size_t size)
+/* A transfer at rest, or a new one. */
+static Transfer *
+take_transfer(void)
 {
-	const char *token = strstr(body->data, TOKEN_MEMBER);
+	Transfer   *transfer = at_rest;
+
+	if (transfer != NULL)
+	{
+		at_rest = transfer->next;
+		return transfer;
+	}
+	transfer = checked(calloc(1, sizeof(Transfer)));
+	transfer->easy = checked(curl_easy_init());
+	curl_easy_setopt(transfer->easy, CURLOPT_WRITEFUNCTION, receive);
+	curl_easy_setopt(transfer->easy, CURLOPT_WRITEDATA, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_PRIVATE, transfer);
+	curl_easy_setopt(transfer->easy, CURLOPT_PROXY, "");
+	curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
+	curl_easy_setopt(transfer->easy, CURLOPT_ACCEPT_ENCODING, "");
+	curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, 1L);
+	if (http1)
+		curl_easy_setopt(transfer->easy, CURLOPT_HTTP_VERSION,
+						 (long) CURL_HTTP_VERSION_1_1);
+	if (ca_file)
+	{
+		curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_file);
+		curl_easy_setopt(transfer->easy, CURLOPT_CAPATH, NULL);
+	}
+	return transfer;
+}
+
+/* Sends the transfer's request. */
+static void
+send_request(Transfer *transfer, Workspace *workspace, bool is_page)
+{
+	char		address[1024];
+
+	snprintf(address, sizeof(address), "%s%s", url,
+			 is_page ? PAGE_PATH : TOKENS_PATH);
+	transfer->workspace = workspace;
+	transfer->is_page = is_page;
+	transfer->length = 0;
+	curl_easy_setopt(transfer->easy, CURLOPT_URL, address);
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTPHEADER, workspace->headers);
+	curl_easy_setopt(transfer->easy, CURLOPT_POSTFIELDS, transfer->request);
+	if (curl_multi_add_handle(multi, transfer->easy) != CURLM_OK)
+		fail("curl_multi_add_handle");
+	nrequests++;
+	running++;
+}
+
+static void
+send_first(Workspace *workspace)
+{
+	Transfer   *transfer = take_transfer();
+
+	snprintf(transfer->request, sizeof(transfer->request),
+			 "{\"data\":{\"pageSize\":%d}}", page_size);
+	send_request(transfer, workspace, true);
+}
+
+/* The string that is the member's value, quotes included; NULL without one. */
+static const char *
+member(const char *text, const char *name, int *length)
+{
+	const char *value = strstr(text, name);
 	const char *end;
 
-	if (token == NULL)
+	if (value == NULL)
 		return NULL;
-	token = strchr(token + strlen(TOKEN_MEMBER), '"');
-	end = token ? strchr(token + 1, '"') : NULL;
+	value = strchr(value + strlen(name), '"');
+	end = value ? strchr(value + 1, '"') : NULL;
 	if (end == NULL)
-		return NULL;
-	snprintf(request, size,
-			 "{\"data\":{\"pageSize\":100,\"pageToken\":%.*s}}",
-			 (int) (end - token + 1), token);
-	return request;
+		fail("a member without a value");
+	*length = end + 1 - value;
+	return value;
+}
+
+/* Notes the keys of a page whose tokens are wanted. */
+static void
+note_keys(const Transfer *transfer)
+{
+	const char *at = transfer->data;
+	const char *name;
+	int			length;
+
+	while ((name = member(at, "\"id\":", &length)) != NULL)
+	{
+		int			type_length;
+		const char *type = member(name, "\"type\":", &type_length);
+
+		at = name + length;
+		if (production_alone && (type == NULL || type[1] != 'p'))
+			continue;
+		if (last_key == allocated_keys)
+		{
+			allocated_keys = allocated_keys ? allocated_keys * 2 : 1024;
+			keys = checked(realloc(keys, allocated_keys * sizeof(Key)));
+		}
+		keys[last_key].name = checked(strndup(name, length));
+		keys[last_key++].workspace = transfer->workspace;
+	}
+}
+
+/* What has arrived leads to further requests. */
+static void
+follow(Transfer *transfer)
+{
+	const char *token = NULL;
+	int			length;
+
+	nbytes += transfer->length;
+	if (parse)
+		json_object_put(json_tokener_parse(transfer->data));
+	if (transfer->is_page && !one_page)
+		token = member(transfer->data, "\"nextPageToken\":", &length);
+	if (token != NULL)
+	{
+		Transfer   *next = take_transfer();
+
+		snprintf(next->request, sizeof(next->request),
+				 "{\"data\":{\"pageSize\":%d,\"pageToken\":%.*s}}",
+				 page_size, length, token);
+		send_request(next, transfer->workspace, true);
+	}
+	if (transfer->is_page && with_tokens)
+		note_keys(transfer);
+	transfer->next = at_rest;
+	at_rest = transfer;
+}
+
+static void
+send_tokens(void)
+{
+	for (; running < concurrency && first_key < last_key; first_key++)
+	{
+		Transfer   *transfer = take_transfer();
+
+		snprintf(transfer->request, sizeof(transfer->request),
+				 "{\"data\":{\"apiKey\":%s}}", keys[first_key].name);
+		free(keys[first_key].name);
+		send_request(transfer, keys[first_key].workspace, false);
+	}
+}
+
+static void
+take_results(void)
+{
+	CURLMsg    *message;
+	int			left;
+
+	while ((message = curl_multi_info_read(multi, &left)) != NULL)
+	{
+		Transfer   *transfer;
+		long		status = 0;
+
+		if (message->data.result != CURLE_OK)
+			fail(curl_easy_strerror(message->data.result));
+		curl_easy_getinfo(message->easy_handle, CURLINFO_RESPONSE_CODE,
+						  &status);
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
+		if (status != 200)
+			fail(transfer->data);
+		curl_multi_remove_handle(multi, transfer->easy);
+		running--;
+		follow(transfer);
+	}
+}
+
+static void
+fetch(void)
+{
+	int			still_running;
+
+	first_key = last_key = 0;
+	for (int i = 0; i < nworkspaces; i++)
+		send_first(&workspaces[i]);
+	while (running > 0)
+	{
+		if (curl_multi_perform(multi, &still_running) != CURLM_OK)
+			fail("curl_multi_perform");
+		take_results();
+		send_tokens();
+		if (still_running == running && running > 0)
+			curl_multi_poll(multi, NULL, 0, 1000, NULL);
+	}
 }
 
 static double
-microseconds(void)
+wall(void)
 {
 	struct timespec now;
 
@@ -68,61 +311,101 @@ microseconds(void)
 	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
 }
 
-static struct curl_slist *
-headers(const char *workspace, const char *token)
+static double
+cpu(void)
 {
-	static char line[3][8300];
-	struct curl_slist *list;
+	struct rusage usage;
 
-	snprintf(line[0], sizeof(line[0]), "x-velt-workspace-id: %s", workspace);
-	snprintf(line[1], sizeof(line[1]), "x-velt-auth-token: %s", token);
-	snprintf(line[2], sizeof(line[2]), "x-velt-workspace-auth-token: %s",
-			 token);
-	list = curl_slist_append(NULL, "Content-Type: application/json");
+	getrusage(RUSAGE_SELF, &usage);
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+		usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
+}
+
+static void
+add_workspace(const char *id, const char *token)
+{
+	static const char *const formats[] = {"x-velt-workspace-id: %s",
+	"x-velt-auth-token: %s", "x-velt-workspace-auth-token: %s"};
+	Workspace  *workspace = &workspaces[nworkspaces++];
+	char		line[8300];
+
+	workspace->headers = curl_slist_append(NULL,
+										   "Content-Type: application/json");
 	for (int i = 0; i < 3; i++)
-		list = curl_slist_append(list, line[i]);
-	return list;
+	{
+		snprintf(line, sizeof(line), formats[i], i == 0 ? id : token);
+		workspace->headers = curl_slist_append(workspace->headers, line);
+	}
+}
+
+static int
+read_options(int argc, char **argv)
+{
+	int			times = 1;
+	int			option;
+
+	while ((option = getopt(argc, argv, "tpc:s:on:ja:1")) != -1)
+	{
+		switch (option)
+		{
+			case 't':
+				with_tokens = true;
+				break;
+			case 'p':
+				production_alone = true;
+				break;
+			case 'c':
+				concurrency = atoi(optarg);
+				break;
+			case 's':
+				page_size = atoi(optarg);
+				break;
+			case 'o':
+				one_page = true;
+				break;
+			case 'n':
+				times = atoi(optarg);
+				break;
+			case 'j':
+				parse = true;
+				break;
+			case 'a':
+				ca_file = optarg;
+				break;
+			case '1':
+				http1 = true;
+				break;
+			default:
+				exit(2);
+		}
+	}
+	if (argc - optind < 3 || (argc - optind) % 2 == 0)
+		exit(2);
+	url = argv[optind];
+	for (int i = optind + 1; i < argc && nworkspaces < MAX_TRANSFERS; i += 2)
+		add_workspace(argv[i], argv[i + 1]);
+	return times;
 }
 
 int
 main(int argc, char **argv)
 {
-	char		url[1024];
-	char		buffer[65536];
-	char	   *request = "{\"data\":{\"pageSize\":100}}";
-	Body		body = {0};
-	CURL	   *easy;
-	long		pages = 0;
-	size_t		bytes = 0;
-	double		start;
+	int			times = read_options(argc, argv);
+	double		start = wall();
+	double		start_cpu = cpu();
 
-	if (argc != 4)
-		return 2;
-	snprintf(url, sizeof(url), "%s/v2/workspace/apikeys/get", argv[1]);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
-	easy = curl_easy_init();
-	curl_easy_setopt(easy, CURLOPT_URL, url);
-	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers(argv[2], argv[3]));
-	curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
-	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive);
-	curl_easy_setopt(easy, CURLOPT_WRITEDATA, &body);
-	curl_easy_setopt(easy, CURLOPT_PROXY, "");
-
-	start = microseconds();
-	for (; request != NULL; pages++)
+	multi = curl_multi_init();
+	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) MAX_TRANSFERS);
+	for (int i = 0; i < times; i++)
 	{
-		long		status = 0;
-
-		body.length = 0;
-		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request);
-		if (curl_easy_perform(easy) != CURLE_OK)
-			return 1;
-		curl_easy_getinfo(easy, CURLINFO_RESPONSE_CODE, &status);
-		if (status != 200)
-			return 1;
-		bytes += body.length;
-		request = next_request(&body, buffer, sizeof(buffer));
+		nrequests = 0;
+		nbytes = 0;
+		fetch();
+		printf("%ld %zu %.0f %.0f\n", nrequests, nbytes, wall() - start,
+			   cpu() - start_cpu);
+		start = wall();
+		start_cpu = cpu();
 	}
-	printf("%ld %zu %.0f\n", pages, bytes, microseconds() - start);
 	return 0;
 }

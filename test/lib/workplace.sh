@@ -10,8 +10,9 @@
 # What the second half keeps of the environment.  Locales, PGHOST and the like
 # are none of its business.
 kept_variables=(PATH TMPDIR TERM COLORTERM PAGER PSQL_PAGER EDITOR CC PYTHON
-    PG_CONFIG VELT_TEST_FULL VELT_TEST_SEED VELT_TEST_QUERIES VELT_TEST_QUERY
-    VELT_TEST_ROWS VELT_TEST_DOCUMENTS)
+    PG_CONFIG VELT_BENCH_SECONDS VELT_BENCH_PEER_SECONDS VELT_TEST_FULL
+    VELT_TEST_SEED VELT_TEST_QUERIES VELT_TEST_QUERY VELT_TEST_ROWS
+    VELT_TEST_DOCUMENTS)
 
 # How long a program may take to end before it is killed
 end_timeout_s=10
