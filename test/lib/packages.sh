@@ -61,6 +61,7 @@ need_tests() {
         perl -MIPC::Run -MTest::More -MJSON::PP -MHTTP::Tiny -e1
     need "postgresql-client-$default_postgres" \
         'pg_regress and the modules PostgreSQL::Test' has_test_programs
+    need valgrind 'to count instructions' command -v valgrind
     need openssl 'to make certificates' command -v openssl
     need ca-certificates "the system's authorities, which TLS asks for" \
         test -s /etc/ssl/certs/ca-certificates.crt
