@@ -49,7 +49,7 @@ $node->safe_psql('postgres', slurp_file("$FindBin::RealBin/peers.sql") . q{
 	ANALYZE customers;
 });
 @ENV{qw(PGHOST PGPORT PGDATABASE)} = ($node->host, $node->port, 'postgres');
-my $results = VeltResults->new($runs);
+my $results = VeltResults->new($runs, $own_s, $peer_s);
 my $nservers = 0;
 
 # ----------

@@ -9,7 +9,7 @@ VeltResults - what the benchmarks measured, as lines, a page and a plot
 
   use VeltResults;
 
-  my $results = VeltResults->new($runs);
+  my $results = VeltResults->new($runs, $own_s, $peer_s);
   print "$_\n" for $results->add('keys', 'what was done', $rows, @rivals);
   $results->write($directory, $node, $directory_of_the_benchmarks);
 
@@ -29,9 +29,9 @@ use VeltBench;
 
 sub new
 {
-	my ($class, $runs) = @_;
+	my ($class, $runs, $own_s, $peer_s) = @_;
 	return bless {
-		runs => $runs, works => [], protocols => [], growth => [],
+		runs => $runs, own_s => $own_s, peer_s => $peer_s, works => [], protocols => [], growth => [],
 		load => [ load() ]
 	}, $class;
 }
@@ -192,8 +192,9 @@ sub head
 	  . "- Machine: $cpu, $processors processors; load " . $load[0] . ' to '
 	  . $load[-1] . " while it ran.\n- Versions: $versions.\n"
 	  . "- Figures: the median of $self->{runs} runs, or as many as a table "
-	  . 'says, with the least and the most behind it. All rivals of a work run in '
-	  . "turn; ratios are those of neighbours.\n\n"
+	  . 'says, with the least and the most behind it: of what is slow no run began '
+	  . "after $self->{own_s} s of a work, of a peer after $self->{peer_s} s. "
+	  . "All rivals of a work run in turn; ratios are those of neighbours.\n\n"
 	  . "![Wall times relative to velt_fdw, and growth with rows](results.svg)\n\n";
 }
 
