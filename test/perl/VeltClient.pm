@@ -232,8 +232,13 @@ sub message
 		{
 			return @message;
 		}
-		IO::Select->new($self->{socket})->can_read($deadline - time)
-		  or croak 'the server did not answer in time';
+		$! = 0;
+		if (!IO::Select->new($self->{socket})->can_read($deadline - time))
+		{
+			# by a signal, such as that of a child that was stopped
+			next if $!{EINTR};
+			croak 'the server did not answer in time';
+		}
 		sysread($self->{socket}, $self->{inbox}, 65536,
 			length $self->{inbox})
 		  or return;

@@ -222,8 +222,13 @@ sub read_line
 
 	until ($line =~ /\n/)
 	{
-		croak 'the simulator did not start in time'
-		  unless $select->can_read($deadline - time);
+		$! = 0;
+		if (!$select->can_read($deadline - time))
+		{
+			# by a signal, such as that of a child that ended
+			next if $!{EINTR};
+			croak 'the simulator did not start in time';
+		}
 		sysread($handle, $line, 8192, length $line)
 		  or croak 'the simulator did not start';
 	}
