@@ -289,8 +289,10 @@ open_transport(VeltSession *session, const VeltTransportConfig *config)
 	session->events = velt_compat_wait_event_set(3);
 	AddWaitEventToSet(session->events, WL_LATCH_SET, PGINVALID_SOCKET,
 					  MyLatch, NULL);
-	AddWaitEventToSet(session->events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET,
-					  NULL, NULL);
+	/* in single-user mode there is none that could die */
+	if (IsUnderPostmaster)
+		AddWaitEventToSet(session->events, WL_EXIT_ON_PM_DEATH,
+						  PGINVALID_SOCKET, NULL, NULL);
 	AddWaitEventToSet(session->events, WL_SOCKET_READABLE,
 					  velt_transport_fd(session->transport), NULL, NULL);
 }

@@ -504,4 +504,24 @@ SQL
 }
 
 $admin->close;
+
+# ----------
+# A server without a postmaster, as it is used for repairs
+# ----------
+
+{
+	my @postgres = (
+		'postgres', '--single', '-j', '-D' => $node->data_dir,
+		'-c' => 'log_min_messages=error', 'postgres');
+	my ($out, $err) = ('', '');
+
+	$node->stop;
+	$api->reset;
+	# which ends a command at an empty line
+	IPC::Run::run(\@postgres, '<', \"$count;\n\n", '>', \$out, '2>', \$err);
+	like($out, qr/count = "250"/, 'it scans as any other');
+	is($err =~ /ERROR/ ? $err : '', '', 'and nothing goes wrong');
+	is($api->stats('requests.total'), 3, 'in so many requests');
+}
+
 done_testing();
