@@ -34,6 +34,15 @@ begin(void *owner)
 }
 
 static bool
+expect(void *owner, uint64_t length, VeltError *error)
+{
+	(void) owner;
+	(void) length;
+	(void) error;
+	return true;
+}
+
+static bool
 receive(void *owner, int http_status, const char *bytes, size_t length,
 		VeltError *error)
 {
@@ -68,7 +77,13 @@ done(void *owner, const VeltOutcome *outcome)
 int
 main(int argc, char **argv)
 {
-	static const VeltSink sink = {begin, receive, check, done};
+	static const VeltSink sink = {
+		.begin = begin,
+		.expect = expect,
+		.receive = receive,
+		.check = check,
+		.done = done,
+	};
 	VeltTransportConfig config = {
 		.user_agent = "bench",
 		.connect_timeout_ms = 10000,

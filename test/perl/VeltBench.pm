@@ -245,7 +245,7 @@ sub compile
 	my $program = "$PostgreSQL::Test::Utils::tmp_check/$name";
 
 	system_or_bail('sh', '-c',
-		"cc -std=gnu11 -O2 -o '$program' '$dir/$name.c' $arguments");
+		"cc -std=gnu11 -O2 -Wall -Werror -o '$program' '$dir/$name.c' $arguments");
 	return $program;
 }
 
