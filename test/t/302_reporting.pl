@@ -19,8 +19,12 @@ use VeltTest;
 
 my ($libdir) = run_command([ 'pg_config', '--pkglibdir' ]);
 
-# test/run installs it with every PostgreSQL that Debian has it for.
-plan skip_all => 'pg_cron is not installed' unless -f "$libdir/pg_cron.so";
+my ($version) = run_command([ 'pg_config', '--version' ]) =~ /(\d+)/;
+
+# test/run installs it with every PostgreSQL that Debian has it for: up to 18.
+# Without, the test fails there, and does not keep quiet.
+plan skip_all => "there is no pg_cron for PostgreSQL $version"
+  if $version > 18 && !-f "$libdir/pg_cron.so";
 
 my $docs = VeltDocs->new('reporting.md');
 my $id = 'workspace_abc123';
