@@ -71,7 +71,7 @@ velt_chain_key(const VeltChain *chain, const VeltResource *resource)
 {
 	if (resource->filter_max == 1 && chain->nkeys == 1)
 		return chain->own_key;
-	return (VeltString) {NULL, 0};
+	return velt_string(NULL, 0);
 }
 
 static bool

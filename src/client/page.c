@@ -168,7 +168,7 @@ velt_page_create(const VeltLayout *layout, VeltError *error)
 	page->layout = layout;
 	memset(&page->body, 0, sizeof(page->body));
 	memset(&page->scratch, 0, sizeof(page->scratch));
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	return page;
 }
 
@@ -291,7 +291,7 @@ velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 VeltString
 velt_page_text(const VeltPage *page, VeltJsonSpan span)
 {
-	return (VeltString) {page->body.data + span.start, span.end - span.start};
+	return velt_string(page->body.data + span.start, span.end - span.start);
 }
 
 bool

@@ -17,6 +17,14 @@ typedef struct VeltString
 	size_t		length;
 } VeltString;
 
+static inline VeltString
+velt_string(const char *bytes, size_t length)
+{
+	VeltString	string = {bytes, length};
+
+	return string;
+}
+
 /*
  * The body, malloc'd, NUL-terminated: free() it.  keys are the filter's values
  * (nkeys 0: no filter); page_size is left out where the resource is not paged;

@@ -348,7 +348,7 @@ sample_page_keys(Sampler *sampler, VeltPage *page, Reservoir *reservoir)
 			pfree((char *) sampler->keys[place].bytes);
 		bytes = palloc(key.length);
 		memcpy(bytes, key.bytes, key.length);
-		sampler->keys[place] = (VeltString) {bytes, key.length};
+		sampler->keys[place] = velt_string(bytes, key.length);
 	}
 }
 

@@ -54,7 +54,7 @@ read_page(VeltPage *page, const char *body, size_t length)
 	bool		found;
 	long		nrows = 0;
 
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	for (size_t at = 0; at < length; at += PIECE_BYTES)
 	{
 		size_t		piece = length - at;

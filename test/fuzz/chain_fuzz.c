@@ -28,7 +28,7 @@ page_with(VeltPage *page, int token, bool row)
 	if (token == 0)
 		length = snprintf(text, sizeof(text),
 						  "{\"result\":{\"status\":\"success\",\"data\":[]}}");
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	must(velt_page_receive(page, 200, text, length, &error) &&
 		 velt_page_finish(page, 200, &error));
 	return page;

@@ -46,7 +46,7 @@ input_field(Input *input)
 		memcpy(copy, input->at, length);
 	input->at += taken;
 	input->left -= taken;
-	return (VeltString) {copy, length};
+	return velt_string(copy, length);
 }
 
 char *

@@ -29,7 +29,7 @@ typedef struct Owner
 static void
 begin(void *data)
 {
-	velt_page_begin(((Owner *) data)->page, (VeltString) {"key", 3});
+	velt_page_begin(((Owner *) data)->page, velt_string("key", 3));
 }
 
 static bool

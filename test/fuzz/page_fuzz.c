@@ -151,7 +151,7 @@ take(VeltPage *page, int status, VeltString response, size_t piece)
 	VeltBuffer	token = {0};
 	long		nrows;
 
-	velt_page_begin(page, (VeltString) {"key", 3});
+	velt_page_begin(page, velt_string("key", 3));
 	name_request(page, response);
 	if (!receive(page, status, response, piece, &error))
 	{

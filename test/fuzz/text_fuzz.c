@@ -40,14 +40,14 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	text = input_field(&input);
 	memset(out, 0x55, room);
 	velt_error_clean_text(out, room, text.bytes, text.length, &credentials);
-	shown = (VeltString) {out, strnlen(out, room)};
+	shown = velt_string(out, strnlen(out, room));
 	must(shown.length < room);
 	must(is_utf8(shown.bytes, shown.length));
 	for (size_t i = 0; i < shown.length; i++)
 		must((unsigned char) shown.bytes[i] >= 0x20 && shown.bytes[i] != 0x7F);
 	/* unless the name that stands for it, or an escape, makes it up anew */
 	if (strlen(token) >= LEAST_CREDENTIAL && strpbrk(token, "<>\\") == NULL &&
-		!has_bytes((VeltString) {"workspace_idauth_token", 22}, token))
+		!has_bytes(velt_string("workspace_idauth_token", 22), token))
 		must(!has_bytes(shown, token));
 	free((char *) text.bytes);
 	free(out);

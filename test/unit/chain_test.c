@@ -53,7 +53,7 @@ feed_page(Feed *feed, bool row, const char *token)
 			 "{\"result\":{\"status\":\"success\",\"data\":[%s],\"nextPageToken\":%s%s%s}}",
 			 row ? "{}" : "", token ? "\"" : "", token ? token : "null",
 			 token ? "\"" : "");
-	velt_page_begin(feed->page, (VeltString) {NULL, 0});
+	velt_page_begin(feed->page, velt_string(NULL, 0));
 	if (!velt_page_receive(feed->page, 200, body, strlen(body), &feed->error) ||
 		!velt_page_finish(feed->page, 200, &feed->error))
 	{

@@ -148,7 +148,7 @@ test_bytes(void)
 	open_joining(&scan, 1);
 	scan.api.holds = true;
 	(void) scan_begin(&scan);
-	key = (VeltString) {"a\"\\\n\0b", 6};
+	key = velt_string("a\"\\\n\0b", 6);
 	ok(velt_cursor_add_keys(scan.cursor, &key, 1, NULL, &scan.error),
 	   "a key of odd bytes is taken");
 	(void) call(&scan);

@@ -434,7 +434,7 @@ respond(const VeltLayout *layout, const ResponseCase *c, size_t step,
 	VeltPage   *page = velt_page_create(layout, error);
 	bool		answer;
 
-	velt_page_begin(page, (VeltString) {BYTES(KEY)});
+	velt_page_begin(page, velt_string(BYTES(KEY)));
 	memset(error, 0, sizeof(*error));
 	answer = receive(page, c->http_status, c->body, strlen(c->body), step,
 					 error);
@@ -614,7 +614,7 @@ test_rows(const RowsCase *c)
 		nvalues++;
 	layout = make_layout(c->resource, c->pointers, nvalues);
 	page = velt_page_create(layout, &error);
-	velt_page_begin(page, (VeltString) {BYTES(KEY)});
+	velt_page_begin(page, velt_string(BYTES(KEY)));
 	if (!ok(receive(page, 200, c->body, strlen(c->body), 7, &error),
 			"%s", c->body))
 		diag("%s", error.detail);
@@ -854,7 +854,7 @@ test_row_key(const KeyCase *c)
 	bool		found = false;
 	VeltString	key;
 
-	velt_page_begin(page, (VeltString) {BYTES(KEY)});
+	velt_page_begin(page, velt_string(BYTES(KEY)));
 	(void) receive(page, 200, c->body, strlen(c->body), 1000, &error);
 	key = velt_page_row_key(page);
 	ok(by_row ? key.length == 0 : key.length > 0,
@@ -950,7 +950,7 @@ test_nested_response(void)
 	memset(body, '[', sizeof(body));
 	ok(!receive(page, 200, body, sizeof(body), 100, &error) &&
 	   error.kind == VELT_ERROR_NESTING, "a response that nests too deep");
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	ok(!receive(page, 500, body, sizeof(body), 100, &error) &&
 	   error.kind == VELT_ERROR_UNAVAILABLE, "... is an HTTP error if it is one");
 	velt_page_free(page);
@@ -970,7 +970,7 @@ test_reuse(void)
 	(void) receive(page, 200, BYTES(KEYS_THEN("{\"id\":\"a\"}", "\"t\"")), 100,
 				   &error);
 	(void) velt_page_next_row(page, &found, &error);
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	is_int(velt_page_row_key(page).length, 0, "a page begun anew has no row");
 	ok(receive(page, 200, BYTES(KEYS("{\"id\":\"b\"}")), 100, &error),
 	   "... takes another response");
@@ -980,10 +980,10 @@ test_reuse(void)
 	   velt_page_text(page, velt_page_value(page, 0)).bytes[1] == 'b',
 	   "... and rows");
 
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	ok(!receive(page, 500, BYTES(FAILURE("INTERNAL", "")), 100, &error),
 	   "an attempt fails");
-	velt_page_begin(page, (VeltString) {NULL, 0});
+	velt_page_begin(page, velt_string(NULL, 0));
 	ok(receive(page, 200, BYTES(KEYS("")), 100, &error),
 	   "... and what came of it is void in the next");
 	velt_buffer_free(&token);

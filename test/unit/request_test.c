@@ -56,7 +56,7 @@ test_body(const RequestCase *c)
 	char	   *body;
 
 	for (; nkeys < MAX_KEYS && c->keys[nkeys] != NULL; nkeys++)
-		keys[nkeys] = (VeltString) {c->keys[nkeys], strlen(c->keys[nkeys])};
+		keys[nkeys] = velt_string(c->keys[nkeys], strlen(c->keys[nkeys]));
 	body = velt_request_body(velt_resource_find(c->resource), keys, nkeys,
 							 c->page_size, token, &error);
 	is_str(body, c->body, "%s, %zu keys, token \"%s\"", c->resource, nkeys,
@@ -88,9 +88,9 @@ test_many_keys(void)
 	size_t		commas = 0;
 
 	for (int i = 0; i < 100; i++)
-		keys[i] = (VeltString) {"key", 3};
+		keys[i] = velt_string("key", 3);
 	body = velt_request_body(velt_resource_find("api_keys"), keys, 100, 100,
-							 (VeltString) {NULL, 0}, &error);
+							 velt_string(NULL, 0), &error);
 	for (const char *at = body; at != NULL && *at != '\0'; at++)
 		commas += *at == ',';
 	is_int(commas, 100, "100 keys and a page size in one request");
