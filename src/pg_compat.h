@@ -47,9 +47,10 @@ velt_compat_scan_user(ForeignScanState *node)
 #if PG_VERSION_NUM >= 160000
 	user = plan->checkAsUser;
 #else
-	int			rtindex = plan->scan.scanrelid > 0 ?
-		(int) plan->scan.scanrelid : bms_next_member(plan->fs_relids, -1);
+	int			rtindex = plan->scan.scanrelid;
 
+	if (rtindex == 0)
+		rtindex = bms_next_member(plan->fs_relids, -1);
 	user = exec_rt_fetch(rtindex, node->ss.ps.state)->checkAsUser;
 #endif
 	return OidIsValid(user) ? user : GetUserId();

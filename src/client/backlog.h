@@ -17,10 +17,12 @@
 #include "client/request.h"
 #include "client/resource.h"
 
+TAILQ_HEAD(VeltChainList, VeltChain);
+
 typedef struct VeltBacklog
 {
 	const VeltResource *resource;
-	TAILQ_HEAD(, VeltChain) chains; /* to be asked for their next page */
+	struct VeltChainList chains;	/* to be asked for their next page */
 	int			nchains;
 	VeltString *keys;			/* our copy of the filter's, in one chunk */
 	size_t		nkeys;

@@ -31,7 +31,9 @@ typedef struct Fetch
 	size_t		nkeys_done;		/* so many keys have no further page */
 } Fetch;
 
-typedef TAILQ_HEAD(FetchList, Fetch) FetchList;
+typedef struct FetchList FetchList;
+
+TAILQ_HEAD(FetchList, Fetch);
 
 struct VeltCursor
 {
@@ -514,8 +516,8 @@ pump(VeltCursor *cursor)
 		   cursor->nopen < open_allowed(cursor))
 	{
 		VeltChain  *chain;
-		bool		ok = refill(cursor, &error) &&
-			velt_backlog_take(&cursor->backlog, &chain, &error);
+		bool		ok = (refill(cursor, &error) &&
+						  velt_backlog_take(&cursor->backlog, &chain, &error));
 
 		if (ok && chain == NULL)
 			return;

@@ -94,10 +94,10 @@ velt_handle_headers(const VeltTransportConfig *config, VeltError *error)
 	struct curl_slist *list = NULL;
 	const char *const one[] = {config->auth_header, NULL};
 	const char *const *name = config->auth_header ? one : token_headers;
-	bool		ok = add_header(&list, "Content-Type", "application/json") &&
-		add_header(&list, "Accept", "application/json") &&
-		add_header(&list, "x-velt-workspace-id",
-				   config->credentials.workspace_id);
+	bool		ok = (add_header(&list, "Content-Type", "application/json") &&
+					  add_header(&list, "Accept", "application/json") &&
+					  add_header(&list, "x-velt-workspace-id",
+								 config->credentials.workspace_id));
 
 	for (; ok && *name != NULL; name++)
 		ok = add_header(&list, *name, config->credentials.auth_token);

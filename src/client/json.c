@@ -69,8 +69,8 @@ matching(const VeltJsonScanner *scanner, const char *name, size_t length,
 	while (left != 0)
 	{
 		int			i = __builtin_ctzll(left);
-		const VeltJsonToken *token =
-			&scanner->pointers[i]->tokens[scanner->depth - 1];
+		const VeltJsonPointer *pointer = scanner->pointers[i];
+		const VeltJsonToken *token = &pointer->tokens[scanner->depth - 1];
 
 		left &= left - 1;
 		if (name != NULL ? (token->length == length &&

@@ -54,8 +54,8 @@ surrogates_paired(const char *text, const char *end)
 static char *
 put_code_point(char *to, unsigned int code)
 {
-	int			left = code < 0x80 ? 0 : code < 0x800 ? 1 :
-		code < 0x10000 ? 2 : 3;
+	int			left = (code < 0x80 ? 0 : code < 0x800 ? 1 :
+						code < 0x10000 ? 2 : 3);
 	static const unsigned char leads[] = {0, 0xC0, 0xE0, 0xF0};
 
 	*to++ = (char) (leads[left] | code >> 6 * left);

@@ -92,9 +92,12 @@ parse_envelope(VeltLayout *layout, VeltError *error)
 	layout->nenvelope = resource->echo_pointer ? ENVELOPE_POINTERS : ECHO;
 	for (int i = 0; i < layout->nenvelope; i++)
 	{
-		const char *pointer = i == ROWS ? resource->rows_pointer :
-			i == ECHO ? resource->echo_pointer : envelope_pointers[i];
+		const char *pointer = envelope_pointers[i];
 
+		if (i == ROWS)
+			pointer = resource->rows_pointer;
+		else if (i == ECHO)
+			pointer = resource->echo_pointer;
 		layout->envelope[i] = velt_json_pointer_parse(pointer, error);
 		if (layout->envelope[i] == NULL)
 			return false;
@@ -524,11 +527,11 @@ bool
 velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
 {
 	const VeltLayout *layout = page->layout;
-	const VeltJsonPointer *const *pointers =
-		(const VeltJsonPointer *const *) layout->values;
+	const VeltJsonPointer *const *pointers;
 	size_t		start = page->next_row;
 	int			first = 0;
 
+	pointers = (const VeltJsonPointer *const *) layout->values;
 	page->row.kind = VELT_JSON_MISSING;
 	*found = layout->resource->rows == VELT_ONE_OBJECT ?
 		start != 0 : find_element(page, &start);
@@ -576,8 +579,8 @@ velt_page_next_element(VeltPage *page, VeltJsonSpan array,
 {
 	static const VeltJsonPointer whole = {0};
 	const VeltJsonPointer *pointers[] = {&whole};
-	size_t		start = element->kind == VELT_JSON_MISSING ?
-		array.start + 1 : element->end;
+	size_t		start = (element->kind == VELT_JSON_MISSING ?
+						 array.start + 1 : element->end);
 
 	if (!find_element(page, &start))
 	{

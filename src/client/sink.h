@@ -33,8 +33,9 @@ typedef struct VeltSink
 	void		(*begin) (void *owner);
 
 	/*
-	 * The response's headers say how long its body is, as sent (UINT64_MAX: at
-	 * least); false with *error ends the transfer.  Not every response does.
+	 * The response's headers say how long its body is, as sent, or at least
+	 * (UINT64_MAX); false with *error ends the transfer.  Not every response
+	 * does.
 	 */
 	bool		(*expect) (void *owner, uint64_t length, VeltError *error);
 

@@ -354,8 +354,8 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 {
 	VeltErrorKind kind = velt_handle_error_kind(code);
 	char		message[CURL_ERROR_SIZE];
-	const char *text = transfer->curl_message[0] ? transfer->curl_message :
-		curl_easy_strerror(code);
+	const char *text = (transfer->curl_message[0] ? transfer->curl_message :
+						curl_easy_strerror(code));
 	size_t		length;
 	int			refusal = proxy_refusal(transfer);
 

@@ -30,7 +30,9 @@
  */
 #define LONG_GAP_MS			1000
 
-typedef TAILQ_HEAD(TransferList, VeltTransfer) TransferList;
+typedef struct TransferList TransferList;
+
+TAILQ_HEAD(TransferList, VeltTransfer);
 
 struct VeltTransport
 {
@@ -726,11 +728,11 @@ velt_transport_fd(const VeltTransport *transport)
 VeltPhase
 velt_transport_phase(const VeltTransport *transport)
 {
-	VeltPhase	phase = TAILQ_EMPTY(&transport->delayed) &&
-		TAILQ_EMPTY(&transport->queued) ? VELT_PHASE_IDLE :
-		VELT_PHASE_BACKOFF;
+	VeltPhase	phase = VELT_PHASE_BACKOFF;
 	const VeltTransfer *transfer = TAILQ_FIRST(&transport->running);
 
+	if (TAILQ_EMPTY(&transport->delayed) && TAILQ_EMPTY(&transport->queued))
+		phase = VELT_PHASE_IDLE;
 	if (transfer != NULL)
 		phase = transfer->phase;
 	TAILQ_FOREACH(transfer, &transport->running, link)

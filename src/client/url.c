@@ -45,8 +45,8 @@ static bool
 part_is(CURLU *parsed, CURLUPart part, const char *expected)
 {
 	char	   *text = NULL;
-	bool		is = curl_url_get(parsed, part, &text, 0) == CURLUE_OK &&
-		strcasecmp(text, expected) == 0;
+	bool		is = (curl_url_get(parsed, part, &text, 0) == CURLUE_OK &&
+					  strcasecmp(text, expected) == 0);
 
 	curl_free(text);
 	return is;
@@ -58,8 +58,8 @@ names_loopback(CURLU *parsed)
 {
 	char	   *host = NULL;
 	struct in_addr address;
-	bool		is = part_is(parsed, CURLUPART_HOST, "localhost") ||
-		part_is(parsed, CURLUPART_HOST, "[::1]");
+	bool		is = (part_is(parsed, CURLUPART_HOST, "localhost") ||
+					  part_is(parsed, CURLUPART_HOST, "[::1]"));
 
 	if (!is && curl_url_get(parsed, CURLUPART_HOST, &host, 0) == CURLUE_OK)
 		is = inet_pton(AF_INET, host, &address) == 1 &&

@@ -177,8 +177,8 @@ make_row(Sampler *sampler, VeltPage *page)
 static void
 fetch_error(const Sampler *sampler, const VeltError *error)
 {
-	Oid			server =
-		GetForeignServerIdByRelId(RelationGetRelid(sampler->relation));
+	Oid			relid = RelationGetRelid(sampler->relation);
+	Oid			server = GetForeignServerIdByRelId(relid);
 
 	velt_report_fetch(error, sampler->table->resource->name,
 					  GetForeignServer(server)->servername);

@@ -95,8 +95,8 @@ static double
 size_of_certainty(const Thinning *thinning)
 {
 	double		parts = 1 / thinning->all_keys - 1 / thinning->all_rows;
-	double		wanted = parts > 0 ? Max(MIN_ROWS, sqrt(2 / parts)) :
-		thinning->nkeys;
+	double		wanted = (parts > 0 ? Max(MIN_ROWS, sqrt(2 / parts)) :
+						  thinning->nkeys);
 	double		size = 1;
 
 	for (int i = 0; i < thinning->nkeys; i++)

@@ -18,22 +18,22 @@
 #include "utils/memutils.h"
 
 /* What of a pair, of a token and of a key becomes a row. */
-typedef struct JoinRule
+typedef enum JoinRule
 {
-	bool		pairs;			/* key and token, if they match */
-	bool		lone_tokens;	/* those without a matching key */
-	bool		lone_keys;		/* those without a matching token */
-	bool		once;			/* a key's first match decides */
+	PAIRS = 1 << 0,				/* key and token, if they match */
+	LONE_TOKENS = 1 << 1,		/* those without a matching key */
+	LONE_KEYS = 1 << 2,			/* those without a matching token */
+	ONCE = 1 << 3,				/* a key's first match decides */
 } JoinRule;
 
-static const JoinRule join_rules[] = {
-	[VELT_JOIN_INNER] = {.pairs = true},
-	[VELT_JOIN_KEYS_LEFT] = {.pairs = true, .lone_keys = true},
-	[VELT_JOIN_KEYS_SEMI] = {.pairs = true, .once = true},
-	[VELT_JOIN_KEYS_ANTI] = {.lone_keys = true, .once = true},
-	[VELT_JOIN_TOKENS_LEFT] = {.pairs = true, .lone_tokens = true},
-	[VELT_JOIN_TOKENS_SEMI] = {.pairs = true},
-	[VELT_JOIN_TOKENS_ANTI] = {.lone_tokens = true},
+static const int join_rules[] = {
+	[VELT_JOIN_INNER] = PAIRS,
+	[VELT_JOIN_KEYS_LEFT] = PAIRS | LONE_KEYS,
+	[VELT_JOIN_KEYS_SEMI] = PAIRS | ONCE,
+	[VELT_JOIN_KEYS_ANTI] = LONE_KEYS | ONCE,
+	[VELT_JOIN_TOKENS_LEFT] = PAIRS | LONE_TOKENS,
+	[VELT_JOIN_TOKENS_SEMI] = PAIRS,
+	[VELT_JOIN_TOKENS_ANTI] = LONE_TOKENS,
 };
 
 /* One of the two tables, as part of the joined row. */
@@ -56,7 +56,7 @@ typedef struct AskedKey
 
 struct VeltJoin
 {
-	const JoinRule *rule;
+	int			rules;			/* JoinRule */
 	ExprContext *econtext;
 	ExprState  *conditions[VELT_JOIN_CONDITIONS];
 	Side		keys;
@@ -150,7 +150,7 @@ velt_join_create(ForeignScanState *node, VeltSource *keys,
 	VeltJoin   *join = palloc0(sizeof(VeltJoin));
 	int			first = list_length(values) - VELT_JOIN_CONDITIONS;
 
-	join->rule = &join_rules[plan->join];
+	join->rules = join_rules[plan->join];
 	join->econtext = node->ss.ps.ps_ExprContext;
 	for (int i = 0; i < VELT_JOIN_CONDITIONS; i++)
 		join->conditions[i] = list_nth(values, first + i);
@@ -347,7 +347,7 @@ take_key(VeltJoin *join, TupleTableSlot *slot)
 		ask(join, key, slot);
 		return false;
 	}
-	return join->rule->lone_keys;
+	return (join->rules & LONE_KEYS) != 0;
 }
 
 /*
@@ -422,10 +422,10 @@ next_answer(VeltJoin *join)
 static bool
 next_of_key(VeltJoin *join, TupleTableSlot *slot)
 {
-	const JoinRule *rule = join->rule;
+	int			rules = join->rules;
 	AskedKey   *key = join->current;
 
-	while (!(rule->once && key->matched) &&
+	while (!((rules & ONCE) && key->matched) &&
 		   velt_source_next_of_page(&join->token_source))
 	{
 		begin_row(join, &join->tokens, slot);
@@ -434,17 +434,17 @@ next_of_key(VeltJoin *join, TupleTableSlot *slot)
 		if (holds(join, VELT_PAIR_MATCHES, slot))
 		{
 			key->matched = true;
-			if (rule->pairs)
+			if (rules & PAIRS)
 				return true;
 		}
-		else if (rule->lone_tokens)
+		else if (rules & LONE_TOKENS)
 		{
 			put_nulls(&join->keys, slot);
 			return true;
 		}
 	}
 	join->token_source.page = NULL;
-	if (key->matched || !rule->lone_keys)
+	if (key->matched || !(rules & LONE_KEYS))
 		return false;
 	key->matched = true;		/* by this row, so that it is not repeated */
 	begin_row(join, &join->tokens, slot);

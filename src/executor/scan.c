@@ -140,8 +140,8 @@ static bool
 workspace_wanted(VeltScan *scan, ExprContext *econtext,
 				 const VeltCredentials *credentials)
 {
-	VeltString	ours = {credentials->workspace_id,
-		strlen(credentials->workspace_id)};
+	const char *id = credentials->workspace_id;
+	VeltString	ours = velt_string(id, strlen(id));
 	VeltKeys	workspaces;
 
 	return !velt_filter_keys_evaluate(scan->plan, scan->values,

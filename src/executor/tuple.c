@@ -248,11 +248,11 @@ velt_tuple_reader_create(Relation relation, const VeltTable *table,
 						 List *attnums)
 {
 	TupleDesc	desc = RelationGetDescr(relation);
-	VeltTupleReader *reader =
-		palloc0(offsetof(VeltTupleReader, columns) +
-				list_length(attnums) * sizeof(ColumnReader));
+	Size		size = list_length(attnums) * sizeof(ColumnReader);
+	VeltTupleReader *reader;
 	ListCell   *lc;
 
+	reader = palloc0(offsetof(VeltTupleReader, columns) + size);
 	reader->context = CurrentMemoryContext;
 	reader->natts = desc->natts;
 	reader->is_utf8 = GetDatabaseEncoding() == PG_UTF8;

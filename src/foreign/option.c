@@ -30,6 +30,8 @@
 /* One slip of the keyboard, and another for so many letters. */
 #define LETTERS_PER_SLIP		4
 
+#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+
 typedef struct Option Option;
 
 /* Parses a value into a field of the settings, or raises an error. */
@@ -82,10 +84,9 @@ parse_with_unit(const Option *option, const char *value, int flags,
 {
 	const char *hint = NULL;
 	const char *letters = value + strspn(value, " +-.0123456789");
-	bool		has_unit = *letters != '\0' &&
-		strspn(letters, "abcdefghijklmnopqrstuvwxyz"
-			   "ABCDEFGHIJKLMNOPQRSTUVWXYZ") == strlen(letters) &&
-		pg_strncasecmp(value, "0x", 2) != 0;
+	bool		has_unit = (*letters != '\0' &&
+							strspn(letters, LETTERS) == strlen(letters) &&
+							pg_strncasecmp(value, "0x", 2) != 0);
 
 	if (!has_unit && !(option->min == 0 && strcmp(value, "0") == 0))
 		refuse(option, value, "The value needs a number and a unit.",
@@ -199,8 +200,7 @@ static void
 parse_header_name(const Option *option, const char *value, void *field)
 {
 	/* the characters of a token, RFC 9110 */
-	static const char token[] = "!#$%&'*+-.^_`|~0123456789"
-		"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ";
+	static const char token[] = "!#$%&'*+-.^_`|~0123456789" LETTERS;
 	size_t		length = strlen(value);
 
 	if (length == 0 || length >= NAMEDATALEN || strspn(value, token) != length)

@@ -147,8 +147,8 @@ invalidate(Datum arg pg_attribute_unused(), int cacheid, uint32 hash)
 	hash_seq_init(&status, sessions);
 	while ((entry = hash_seq_search(&status)) != NULL)
 	{
-		uint32		own = cacheid == FOREIGNSERVEROID ?
-			entry->server_hash : entry->mapping_hash;
+		uint32		own = (cacheid == FOREIGNSERVEROID ?
+						   entry->server_hash : entry->mapping_hash);
 
 		if (hash == 0 || hash == own)
 		{
@@ -429,10 +429,10 @@ describe_session(const SessionEntry *entry)
 {
 	VeltSession *session = entry->session;
 	VeltSessionInfo *info = palloc(sizeof(VeltSessionInfo));
-	/* it may have been renamed, or dropped */
 	ForeignServer *server = GetForeignServerExtended(session->serverid,
 													 FSV_MISSING_OK);
 
+	/* it may have been renamed, or dropped */
 	info->server_name = server ? server->servername :
 		pstrdup(session->server_name);
 	info->user_name = OidIsValid(session->mapped_user) ?

@@ -164,8 +164,8 @@ velt_estimate_rows(PlannerInfo *root, RelOptInfo *rel, List *quals,
 {
 	VeltRelation *info = rel->fdw_private;
 	double		keys = velt_qual_estimate_keys(root, quals);
-	bool		by_key = keys >= 0 &&
-		!(info->has_statistics && known_keys(quals));
+	bool		by_key = (keys >= 0 &&
+						  !(info->has_statistics && known_keys(quals)));
 	double		rows = by_key ? rows_of_keys(rel, keys) : rel->tuples;
 	List	   *others = other_clauses(rel, clauses, by_key);
 
@@ -188,9 +188,17 @@ typedef struct Requests
 } Requests;
 
 static Requests
+make_requests(double total, double rounds)
+{
+	Requests	requests = {total, rounds};
+
+	return requests;
+}
+
+static Requests
 concurrent_requests(const VeltSettings *settings, double total)
 {
-	return (Requests) {total, ceil(total / settings->max_concurrency)};
+	return make_requests(total, ceil(total / settings->max_concurrency));
 }
 
 /* Until the first reply, and until the last. */
@@ -218,7 +226,7 @@ requests_for_pages(const VeltSettings *settings, double rows)
 {
 	double		pages = Max(1, ceil(rows / settings->page_size));
 
-	return (Requests) {pages, pages};
+	return make_requests(pages, pages);
 }
 
 /* All keys are listed, and each one's rows asked for. */
@@ -252,7 +260,7 @@ estimate_requests(const RelOptInfo *rel, double keys, double part)
 									 Max(info->rows_per_key, 1));
 	if (resource->paged)
 		return requests_for_pages(&info->settings, rel->tuples * part);
-	return (Requests) {1, 1};
+	return make_requests(1, 1);
 }
 
 void

@@ -144,8 +144,8 @@ static bool
 has_placeholders(PlannerInfo *root, RelOptInfo *joinrel)
 {
 	/* of partitions too, what is known is about their parents */
-	Relids		relids = IS_OTHER_REL(joinrel) ?
-		joinrel->top_parent_relids : joinrel->relids;
+	Relids		relids = (IS_OTHER_REL(joinrel) ?
+						  joinrel->top_parent_relids : joinrel->relids);
 	ListCell   *lc;
 
 	foreach(lc, root->placeholder_list)
@@ -392,10 +392,10 @@ join_conditions(const VeltJoinRelation *join)
 static List *
 listing_quals(const VeltJoinRelation *join)
 {
-	List	   *keys = keeps_tokens(join->kind) ? NIL :
-		relation_of(join->keys)->quals;
-	List	   *tokens = keeps_keys(join->kind) ? NIL :
-		relation_of(join->tokens)->quals;
+	List	   *keys = (keeps_tokens(join->kind) ? NIL :
+						relation_of(join->keys)->quals);
+	List	   *tokens = (keeps_keys(join->kind) ? NIL :
+						  relation_of(join->tokens)->quals);
 
 	return list_concat_copy(keys, tokens);
 }

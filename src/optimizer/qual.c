@@ -284,8 +284,12 @@ count_values(PlannerInfo *root, const VeltQual *qual)
 	ListCell   *value;
 
 	forboth(kind, qual->kinds, value, qual->values)
-		count += lfirst_int(kind) == VELT_FILTER_EQUAL ? 1 :
-			count_elements(root, lfirst(value));
+	{
+		if (lfirst_int(kind) == VELT_FILTER_EQUAL)
+			count += 1;
+		else
+			count += count_elements(root, lfirst(value));
+	}
 	return count;
 }
 

@@ -124,11 +124,12 @@ add_parameterized_paths(PlannerInfo *root, RelOptInfo *rel)
 		outers = note_outer(rel, lfirst_node(RestrictInfo, lc), outers);
 	if (rel->has_eclass_joins)
 	{
-		List	   *clauses =
+		List	   *clauses;
+
+		clauses =
 			generate_implied_equalities_for_column(root, rel, is_key_member,
 												   NULL,
 												   rel->lateral_referencers);
-
 		foreach(lc, clauses)
 			outers = note_outer(rel, lfirst_node(RestrictInfo, lc), outers);
 	}
@@ -180,8 +181,8 @@ velt_relation_columns(const RelOptInfo *rel, List *exprs)
 	for (int attnum = 1; attnum <= table->ncolumns; attnum++)
 	{
 		const VeltTableColumn *column = &table->columns[attnum - 1];
-		bool		dropped = column->source == VELT_FROM_ROW &&
-			column->pointer == NULL;
+		bool		dropped = (column->source == VELT_FROM_ROW &&
+							   column->pointer == NULL);
 
 		if (!dropped &&
 			(all || bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,

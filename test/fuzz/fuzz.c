@@ -29,8 +29,8 @@ input_byte(Input *input)
 static size_t
 field_length(const Input *input)
 {
-	const uint8_t *end = input->left == 0 ? NULL :
-		memchr(input->at, 0xFF, input->left);
+	const uint8_t *end = (input->left == 0 ? NULL :
+						  memchr(input->at, 0xFF, input->left));
 
 	return end == NULL ? input->left : (size_t) (end - input->at);
 }

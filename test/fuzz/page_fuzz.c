@@ -103,8 +103,8 @@ receive(VeltPage *page, int status, VeltString response, size_t piece,
 
 	while (sent < response.length)
 	{
-		size_t		n = piece > 0 ? piece :
-			(size_t) (response.bytes[sent] & 15) + 1;
+		size_t		n = (piece > 0 ? piece :
+						 (size_t) (response.bytes[sent] & 15) + 1);
 
 		if (n > response.length - sent)
 			n = response.length - sent;
@@ -130,8 +130,8 @@ check_error(const VeltError *error)
 static void
 name_request(VeltPage *page, VeltString response)
 {
-	size_t		length = response.length > 0 ?
-		strnlen(response.bytes, response.length) : 0;
+	size_t		length = (response.length > 0 ?
+						  strnlen(response.bytes, response.length) : 0);
 	char	   *id = strndup(length > 0 ? response.bytes : "", length);
 	VeltError	error = {.kind = VELT_ERROR_PROTOCOL};
 

@@ -101,8 +101,8 @@ int
 main(int argc, char **argv)
 {
 	struct dirent **entries;
-	int			n = argc == 2 ?
-		scandir(argv[1], &entries, NULL, alphasort) : -1;
+	int			n = (argc == 2 ?
+					 scandir(argv[1], &entries, NULL, alphasort) : -1);
 	int			nfiles = 0;
 
 	setvbuf(stdout, NULL, _IOLBF, 0);

@@ -42,8 +42,9 @@ check_requests(const VeltString *keys, size_t nkeys, VeltString token)
 	const VeltResource *one = velt_resource_find("auth_tokens");
 	VeltError	error;
 	VeltChain  *chain = velt_chain_create(keys, nkeys, 100, &error);
-	static const char *const pointers[] = {"/data/apiKeys/0",
-		"/data/apiKeys/1", "/data/apiKeys/2"};
+	static const char *const pointers[] = {
+		"/data/apiKeys/0", "/data/apiKeys/1", "/data/apiKeys/2"
+	};
 	char	   *body;
 
 	must(velt_buffer_append(&chain->token, token.bytes, token.length));

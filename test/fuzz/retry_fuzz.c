@@ -35,8 +35,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	{
 		uint8_t		byte = input_byte(&input);
 		int64_t		attempt_ms = input_ms(&input);
-		/* as a transfer tells it */
-		int64_t		after_ms = input_ms(&input) & INT32_MAX;
+		int64_t		after_ms = input_ms(&input) & INT32_MAX;	/* as told */
 		int64_t		wait_ms = -1;
 		VeltError	error = {.kind = VELT_ERROR_UNAVAILABLE};
 

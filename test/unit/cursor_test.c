@@ -122,8 +122,10 @@ typedef struct StuckCase
 
 static const StuckCase stuck_cases[] = {
 	{"empty pages without end", "", true, VELT_ERROR_EMPTY_PAGES, 1000},
-	{"a token that repeats, with rows", "{\"id\":\"a\"}", false,
-	VELT_ERROR_PROTOCOL, 2},
+	{
+		"a token that repeats, with rows", "{\"id\":\"a\"}", false,
+		VELT_ERROR_PROTOCOL, 2
+	},
 	{"a token that repeats, without", "", false, VELT_ERROR_PROTOCOL, 2},
 };
 
@@ -526,22 +528,33 @@ static const NotFoundCase not_found_cases[] = {
 	VELT_CURSOR_END, 0, 1, 1},
 	{"a key of no workspace", "auth_tokens", 0, true, false, {7, -1},
 	VELT_CURSOR_FAILED, 0, 1, 1},
-	{"a key that is not, of a workspace that is known", "auth_tokens", 0, true,
-	true, {7, -1}, VELT_CURSOR_END, 0, 1, 0},
+	{
+		"a key that is not, of a workspace that is known",
+		"auth_tokens", 0, true,
+		true, {7, -1}, VELT_CURSOR_END, 0, 1, 0
+	},
 	{"keys of which one is there", "auth_tokens", 1, true, false, {8, 0, 7, -1},
 	VELT_CURSOR_END, 1, 3, 0},
 	{"an id that is not there", "api_keys", 1, false, false, {7, -1},
 	VELT_CURSOR_END, 0, 1, 1},
 	{"two ids, one of which is not", "api_keys", 1, false, false, {0, 7, -1},
 	VELT_CURSOR_END, 1, 3, 0},
-	{"four ids, the last of which is not", "api_keys", 3, false, false,
-	{0, 1, 2, 7, -1}, VELT_CURSOR_END, 3, 5, 0},
-	{"five ids, the middle of which is not", "api_keys", 4, false, false,
-	{0, 1, 7, 2, 3, -1}, VELT_CURSOR_END, 4, 5, 0},
-	{"four ids of which none is", "api_keys", 0, false, false,
-	{5, 6, 7, 8, -1}, VELT_CURSOR_END, 0, 7, 1},
-	{"seven ids of no workspace", "api_keys", 0, true, false,
-	{1, 2, 3, 4, 5, 6, 7, -1}, VELT_CURSOR_FAILED, 0, 13, 1},
+	{
+		"four ids, the last of which is not", "api_keys", 3, false, false,
+		{0, 1, 2, 7, -1}, VELT_CURSOR_END, 3, 5, 0
+	},
+	{
+		"five ids, the middle of which is not", "api_keys", 4, false, false,
+		{0, 1, 7, 2, 3, -1}, VELT_CURSOR_END, 4, 5, 0
+	},
+	{
+		"four ids of which none is", "api_keys", 0, false, false,
+		{5, 6, 7, 8, -1}, VELT_CURSOR_END, 0, 7, 1
+	},
+	{
+		"seven ids of no workspace", "api_keys", 0, true, false,
+		{1, 2, 3, 4, 5, 6, 7, -1}, VELT_CURSOR_FAILED, 0, 13, 1
+	},
 	{"all ids", "api_keys", 3, false, false, {2, 0, 1, -1},
 	VELT_CURSOR_END, 3, 1, 0},
 };
@@ -1062,17 +1075,19 @@ test_no_envelope_later(int http_status, const char *reply)
 	scan_close(&scan);
 }
 
+#define HALF_A_PAGE \
+	"HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n" \
+	"{\"result\":{\"status\":\"success\",\"data\":[{\"id\":\"half\"}"
+
 /* Rows of half a response are not seen. */
 static void
 test_half_a_page(void)
 {
 	Scan		scan;
-	static const char half[] = "HTTP/1.1 200 OK\r\nContent-Length: 500\r\n\r\n"
-		"{\"result\":{\"status\":\"success\",\"data\":[{\"id\":\"half\"}";
 
 	open_retrying(&scan, "api_keys");
 	scan.api.holds = false;
-	server_send(scan.server, 0, half, strlen(half), true);
+	server_send(scan.server, 0, HALF_A_PAGE, strlen(HALF_A_PAGE), true);
 	scan_wait(&scan, 1500);
 	is_int(scan_run(&scan), VELT_CURSOR_END, "a response that broke off");
 	is_str(scan.rows, "k0 k1 |", "... leaves no rows");

@@ -307,12 +307,14 @@ test_refused(void)
 	}
 }
 
+#define WHOLE \
+	"{\"a\\u00e9\":[true,false,null,-1.5e+3,\"\xf0\x9f\x98\x80\\\"\"],\"b\":{}}"
+
 /* What begins a text that is whole only at its last byte is none. */
 static void
 test_prefixes(void)
 {
-	static const char text[] =
-		"{\"a\\u00e9\":[true,false,null,-1.5e+3,\"\xf0\x9f\x98\x80\\\"\"],\"b\":{}}";
+	static const char text[] = WHOLE;
 	int			naccepted = 0;
 
 	for (size_t length = 0; length < sizeof(text) - 1; length++)
@@ -960,8 +962,8 @@ spell_code_point(char *text, unsigned int code)
 static size_t
 encode_code_point(char *text, unsigned int code)
 {
-	size_t		length = code < 0x80 ? 1 : code < 0x800 ? 2 :
-		code < 0x10000 ? 3 : 4;
+	size_t		length = (code < 0x80 ? 1 : code < 0x800 ? 2 :
+						  code < 0x10000 ? 3 : 4);
 
 	text[0] = (char) (length == 1 ? code :
 					  (0xF00 >> length & 0xFF) | code >> 6 * (length - 1));
@@ -986,15 +988,15 @@ test_code_points(void)
 	{
 		char		text[20];
 		char		said[4];
+		VeltJsonSpan span = {VELT_JSON_STRING, true, 0, 0};
 		size_t		length;
 
 		if (code == 0xD800)
 			code = 0xE000;
 		spell_code_point(text, code);
 		velt_buffer_reset(&buffer, 1000000);
-		if (velt_json_decode_string(text, (VeltJsonSpan) {VELT_JSON_STRING,
-									true, 0, strlen(text)}, &buffer, &length,
-									&error) &&
+		span.end = strlen(text);
+		if (velt_json_decode_string(text, span, &buffer, &length, &error) &&
 			length == encode_code_point(said, code) &&
 			memcmp(buffer.data, said, length) == 0)
 			continue;

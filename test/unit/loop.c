@@ -51,7 +51,8 @@ loop_turn(VeltTransport *transport, Server *server, int timeout_ms,
 
 	if (velt_transport_has_work(transport))
 		return velt_transport_drive(transport, error);
-	polled[0] = (struct pollfd) {velt_transport_fd(transport), POLLIN, 0};
+	polled[0].fd = velt_transport_fd(transport);
+	polled[0].events = POLLIN;
 	if (server != NULL)
 		n += server_descriptors(server, polled + 1, MAX_POLLED - 1);
 	velt_transport_enter(transport);

@@ -87,57 +87,83 @@ typedef struct ResponseCase
 static const ResponseCase response_cases[] = {
 	/* answers */
 	{"workspaces", 200, OK_HEAD "{}" OK_TAIL, VELT_ERROR_NONE, 0, NULL},
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		OK_HEAD "{\"id\":\"w\"}" OK_TAIL,
-	VELT_ERROR_NONE, 0, NULL},
+		VELT_ERROR_NONE, 0, NULL
+	},
 	{"workspaces", 201, OK_HEAD "{}" OK_TAIL, VELT_ERROR_NONE, 0, NULL},
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		" {\"extra\":[],\"result\":{\"data\":{},\"status\":\"success\"}} \n",
-	VELT_ERROR_NONE, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_NONE, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"error\":null,\"result\":{\"status\":\"success\",\"data\":{}}}",
-	VELT_ERROR_NONE, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_NONE, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"succe\\u0073s\",\"data\":{}}}",
-	VELT_ERROR_NONE, 0, NULL},
+		VELT_ERROR_NONE, 0, NULL
+	},
 	{"api_keys", 200, KEYS(""), VELT_ERROR_NONE, 0, NULL},
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		KEYS("{\"id\":\"a\"},{\"id\":\"b\"}"),
-	VELT_ERROR_NONE, 0, NULL},
+		VELT_ERROR_NONE, 0, NULL
+	},
 	{"api_keys", 200, KEYS_THEN("", "null"), VELT_ERROR_NONE, 0, NULL},
 	{"api_keys", 200, KEYS_THEN("", "\"\""), VELT_ERROR_NONE, 0, NULL},
 	{"api_keys", 200, KEYS_THEN("", "\"t\""), VELT_ERROR_NONE, 0, NULL},
 	{"auth_tokens", 200, TOKENS(""), VELT_ERROR_NONE, 0, NULL},
-	{"auth_tokens", 200,
+	{
+		"auth_tokens", 200,
 		TOKENS("{\"token\":\"t\"}"),
-	VELT_ERROR_NONE, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_NONE, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_NONE, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_NONE, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":null,\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_NONE, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_NONE, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"velt\\u005fapi_key_1\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_NONE, 0, NULL},
+		VELT_ERROR_NONE, 0, NULL
+	},
 
 	/* a status of the result that is another */
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"failed\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0,
-	"The API replied the status \"failed\" instead of \"success\"."},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0,
+		"The API replied the status \"failed\" instead of \"success\"."
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"message\":\"Not \\u0007now.\",\"status\":\"failed\"}}",
-	VELT_ERROR_PROTOCOL, 0,
-	"The API replied the status \"failed\" instead of \"success\": Not \\x07now."},
-	{"api_keys", 200,
+		VELT_ERROR_PROTOCOL, 0,
+		"The API replied the status \"failed\" instead of \"success\": Not \\x07now."
+	},
+	{
+		"api_keys", 200,
 		"{\"result\":{\"message\":[\"m\"],\"status\":\"\"}}",
-	VELT_ERROR_PROTOCOL, 0,
-	"The API replied the status \"\" instead of \"success\"."},
-	{"api_keys", 200,
+		VELT_ERROR_PROTOCOL, 0,
+		"The API replied the status \"\" instead of \"success\"."
+	},
+	{
+		"api_keys", 200,
 		"{\"result\":{\"status\":\"of ws_1\",\"message\":\"bad tok\\/\\\"en\"}}",
-	VELT_ERROR_PROTOCOL, 0,
-	"The API replied the status \"of <workspace_id>\" instead of \"success\": bad <auth_token>"},
+		VELT_ERROR_PROTOCOL, 0,
+		"The API replied the status \"of <workspace_id>\" instead of \"success\": bad <auth_token>"
+	},
 
 	/* JSON of another shape, at every level */
 	{"workspaces", 200, "{}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
@@ -146,58 +172,88 @@ static const ResponseCase response_cases[] = {
 	{"workspaces", 200, "\"success\"", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"workspaces", 200, "{\"result\":null}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"workspaces", 200, "{\"result\":[]}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		"{\"result\":\"success\"}",
-	VELT_ERROR_NO_ENVELOPE, 0, NULL},
+		VELT_ERROR_NO_ENVELOPE, 0, NULL
+	},
 	{"workspaces", 200, "{\"result\":{}}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		"{\"result\":{\"data\":{}}}",
-	VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_NO_ENVELOPE, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"success\"}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":null,\"data\":{}}}",
-	VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_NO_ENVELOPE, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":true,\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":200,\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"SUCCESS\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"succes\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"success \",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"error\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"status\":\"success\",\"data\":{}}",
-	VELT_ERROR_NO_ENVELOPE, 0, NULL},
+		VELT_ERROR_NO_ENVELOPE, 0, NULL
+	},
 	{"workspaces", 200, OK_HEAD "null" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
 	{"workspaces", 200, OK_HEAD "[]" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		OK_HEAD "\"{}\"" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 	{"workspaces", 200, OK_HEAD "1" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
 	{"api_keys", 200, OK_HEAD "null" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
 	{"api_keys", 200, OK_HEAD "{}" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		OK_HEAD "{\"0\":{}}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 	{"api_keys", 200, OK_HEAD "\"\"" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		"{\"result\":{\"status\":\"success\",\"nextPageToken\":\"t\"}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 	{"api_keys", 200, KEYS_THEN("", "1"), VELT_ERROR_PROTOCOL, 0, NULL},
 	{"api_keys", 200, KEYS_THEN("", "true"), VELT_ERROR_PROTOCOL, 0, NULL},
 	{"api_keys", 200, KEYS_THEN("", "false"), VELT_ERROR_PROTOCOL, 0, NULL},
@@ -206,225 +262,349 @@ static const ResponseCase response_cases[] = {
 	{"auth_tokens", 200, OK_HEAD "[]" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
 	{"auth_tokens", 200, OK_HEAD "{}" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
 	{"auth_tokens", 200, OK_HEAD "null" OK_TAIL, VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"" KEY "\"}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"authTokens\":null}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"authTokens\":{}}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"authTokens\":\"\"}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"\\ud800\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 	/* about another key than the one asked for */
-	{"auth_tokens", 200,
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"velt_api_key_2\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0,
-	"The response is about another key than the one asked for."},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0,
+		"The response is about another key than the one asked for."
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"velt_api_key_\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"velt_api_key_11\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"" KEY "\\u0000\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":1,\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":[\"" KEY "\"],\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"auth_tokens", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"auth_tokens", 200,
 		OK_HEAD "{\"apiKey\":\"\\ud800\",\"authTokens\":[]}" OK_TAIL,
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 
 	/* twice the same */
-	{"workspaces", 200,
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"success\",\"data\":{}},\"result\":{}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"success\",\"data\":{},\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"result\":{\"status\":\"success\",\"status\":\"success\",\"data\":{}}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"api_keys", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"api_keys", 200,
 		KEYS_THEN("", "\"t\",\"nextPageToken\":\"u\""),
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"workspaces", 200,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"workspaces", 200,
 		"{\"error\":{\"status\":\"NOT_FOUND\"},\"error\":null}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 	{"api_keys", 200, KEYS("") KEYS(""), VELT_ERROR_PROTOCOL, 0, NULL},
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		"{\"result\":{\"message\":1,\"message\":2,\"status\":\"success\",\"data\":[]}}",
-	VELT_ERROR_NONE, 0, NULL},
+		VELT_ERROR_NONE, 0, NULL
+	},
 
 	/* no JSON */
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		"",
-	VELT_ERROR_NO_ENVELOPE, 0, "The response ends in the middle of its JSON, after 0 bytes."},
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The response ends in the middle of its JSON, after 0 bytes."
+	},
 	{"api_keys", 204, "", VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		"<html>hello</html>",
-	VELT_ERROR_NO_ENVELOPE, 0, "The response is not valid JSON, from byte 1 on."},
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The response is not valid JSON, from byte 1 on."
+	},
 	{"api_keys", 200, "Rate limit exceeded", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"api_keys", 200, OK_HEAD "[", VELT_ERROR_PROTOCOL, 0, NULL},
 	{"api_keys", 200, KEYS("") "x", VELT_ERROR_PROTOCOL, 0, NULL},
 
 	/* the HTTP status decides where no envelope does, and no body is quoted */
-	{"api_keys", 400,
+	{
+		"api_keys", 400,
 		"<html>secret</html>",
-	VELT_ERROR_INVALID_REQUEST, 0, "The server replied HTTP 400 and no error of the API."},
+		VELT_ERROR_INVALID_REQUEST, 0,
+		"The server replied HTTP 400 and no error of the API."
+	},
 	{"api_keys", 401, "<html>", VELT_ERROR_UNAUTHENTICATED, 0, NULL},
 	{"api_keys", 403, "Forbidden", VELT_ERROR_PERMISSION_DENIED, 0, NULL},
-	{"api_keys", 404,
+	{
+		"api_keys", 404,
 		"<html>",
-	VELT_ERROR_NOT_FOUND, 0, "The server replied HTTP 404 and no error of the API."},
+		VELT_ERROR_NOT_FOUND, 0,
+		"The server replied HTTP 404 and no error of the API."
+	},
 	{"api_keys", 410, "", VELT_ERROR_NOT_FOUND, 0, NULL},
 	{"api_keys", 407, "", VELT_ERROR_CONNECT, 0, NULL},
 	{"api_keys", 408, "", VELT_ERROR_UNAVAILABLE, 0, NULL},
 	{"api_keys", 418, "{}", VELT_ERROR_INVALID_REQUEST, 0, NULL},
 	{"api_keys", 429, "Too many", VELT_ERROR_EXHAUSTED, TRANSIENT, NULL},
 	{"api_keys", 500, "", VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
-	{"api_keys", 502,
+	{
+		"api_keys", 502,
 		"<html>Bad gateway</html>",
-	VELT_ERROR_UNAVAILABLE, TRANSIENT, "The server replied HTTP 502 and no error of the API."},
-	{"api_keys", 503,
+		VELT_ERROR_UNAVAILABLE, TRANSIENT,
+		"The server replied HTTP 502 and no error of the API."
+	},
+	{
+		"api_keys", 503,
 		"{\"message\":\"later\"}",
-	VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
+		VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL
+	},
 	{"api_keys", 599, "[", VELT_ERROR_UNAVAILABLE, 0, NULL},
 	{"api_keys", 600, KEYS(""), VELT_ERROR_PROTOCOL, 0, NULL},
-	{"api_keys", 301,
+	{
+		"api_keys", 301,
 		"<html>moved",
-	VELT_ERROR_NO_ENVELOPE, 0, "The server replied HTTP 301; redirects are not followed."},
-	{"api_keys", 302,
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The server replied HTTP 301; redirects are not followed."
+	},
+	{
+		"api_keys", 302,
 		"",
-	VELT_ERROR_NO_ENVELOPE, 0, "The server replied HTTP 302; redirects are not followed."},
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The server replied HTTP 302; redirects are not followed."
+	},
 	{"api_keys", 304, "", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"api_keys", 500, KEYS(""), VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
 	{"api_keys", 403, KEYS(""), VELT_ERROR_PERMISSION_DENIED, 0, NULL},
 	{"api_keys", 500, "{\"error\":\"boom\"}", VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
 	{"api_keys", 500, "{\"error\":{}}", VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
-	{"api_keys", 500,
+	{
+		"api_keys", 500,
 		"{\"error\":{\"status\":13}}",
-	VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
-	{"api_keys", 404,
+		VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL
+	},
+	{
+		"api_keys", 404,
 		"{\"error\":{\"code\":5}}",
-	VELT_ERROR_NOT_FOUND, 0, NULL},
-	{"api_keys", 403,
+		VELT_ERROR_NOT_FOUND, 0, NULL
+	},
+	{
+		"api_keys", 403,
 		"{\"error\":{\"status\":\"NOT_FOUND\"",
-	VELT_ERROR_PERMISSION_DENIED, 0, NULL},
-	{"api_keys", 403,
+		VELT_ERROR_PERMISSION_DENIED, 0, NULL
+	},
+	{
+		"api_keys", 403,
 		FAILURE("NOT_FOUND", "") "x",
-	VELT_ERROR_PERMISSION_DENIED, 0, NULL},
+		VELT_ERROR_PERMISSION_DENIED, 0, NULL
+	},
 	{"api_keys", 200, "{\"error\":\"boom\"}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"api_keys", 200, "{\"error\":{}}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"api_keys", 200, "{\"error\":false}", VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"api_keys", 200,
+	{
+		"api_keys", 200,
 		"{\"error\":{\"status\":null,\"message\":\"m\"}}",
-	VELT_ERROR_NO_ENVELOPE, 0, NULL},
-	{"api_keys", 200,
+		VELT_ERROR_NO_ENVELOPE, 0, NULL
+	},
+	{
+		"api_keys", 200,
 		"{\"error\":\"boom\",\"result\":{\"status\":\"success\",\"data\":[]}}",
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 
 	/* an envelope decides, whatever the HTTP status */
-	{"workspaces", 404,
+	{
+		"workspaces", 404,
 		FAILURE("NOT_FOUND", ",\"message\":\"Workspace not found.\""),
-	VELT_ERROR_NOT_FOUND, ENVELOPED,
-	"The API replied NOT_FOUND (HTTP 404): Workspace not found."},
-	{"workspaces", 200,
+		VELT_ERROR_NOT_FOUND, ENVELOPED,
+		"The API replied NOT_FOUND (HTTP 404): Workspace not found."
+	},
+	{
+		"workspaces", 200,
 		FAILURE("NOT_FOUND", ""),
-	VELT_ERROR_NOT_FOUND, ENVELOPED, "The API replied NOT_FOUND (HTTP 200)."},
-	{"api_keys", 500,
+		VELT_ERROR_NOT_FOUND, ENVELOPED,
+		"The API replied NOT_FOUND (HTTP 200)."
+	},
+	{
+		"api_keys", 500,
 		FAILURE("NOT_FOUND", ""),
-	VELT_ERROR_NOT_FOUND, ENVELOPED, NULL},
-	{"api_keys", 301,
+		VELT_ERROR_NOT_FOUND, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 301,
 		FAILURE("NOT_FOUND", ""),
-	VELT_ERROR_NOT_FOUND, ENVELOPED, NULL},
-	{"api_keys", 403,
+		VELT_ERROR_NOT_FOUND, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 403,
 		FAILURE("PERMISSION_DENIED", ",\"message\":\"Invalid workspace credentials.\""),
-	VELT_ERROR_PERMISSION_DENIED, ENVELOPED,
-	"The API replied PERMISSION_DENIED (HTTP 403): Invalid workspace credentials."},
-	{"api_keys", 404,
+		VELT_ERROR_PERMISSION_DENIED, ENVELOPED,
+		"The API replied PERMISSION_DENIED (HTTP 403): Invalid workspace credentials."
+	},
+	{
+		"api_keys", 404,
 		FAILURE("UNAUTHENTICATED", ""),
-	VELT_ERROR_UNAUTHENTICATED, ENVELOPED, NULL},
-	{"api_keys", 404,
+		VELT_ERROR_UNAUTHENTICATED, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 404,
 		FAILURE("INTERNAL", ""),
-	VELT_ERROR_UNAVAILABLE, ENVELOPED | TRANSIENT, NULL},
-	{"api_keys", 200,
+		VELT_ERROR_UNAVAILABLE, ENVELOPED | TRANSIENT, NULL
+	},
+	{
+		"api_keys", 200,
 		FAILURE("RESOURCE_EXHAUSTED", ""),
-	VELT_ERROR_EXHAUSTED, ENVELOPED | TRANSIENT, NULL},
-	{"api_keys", 400,
+		VELT_ERROR_EXHAUSTED, ENVELOPED | TRANSIENT, NULL
+	},
+	{
+		"api_keys", 400,
 		FAILURE("INVALID_ARGUMENT", ",\"message\":\"\""),
-	VELT_ERROR_INVALID_REQUEST, ENVELOPED,
-	"The API replied INVALID_ARGUMENT (HTTP 400)."},
-	{"api_keys", 400,
+		VELT_ERROR_INVALID_REQUEST, ENVELOPED,
+		"The API replied INVALID_ARGUMENT (HTTP 400)."
+	},
+	{
+		"api_keys", 400,
 		FAILURE("INVALID_ARGUMENT", ",\"message\":null"),
-	VELT_ERROR_INVALID_REQUEST, ENVELOPED, NULL},
-	{"api_keys", 400,
+		VELT_ERROR_INVALID_REQUEST, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 400,
 		FAILURE("INVALID_ARGUMENT", ",\"message\":{\"a\":1}"),
-	VELT_ERROR_INVALID_REQUEST, ENVELOPED,
-	"The API replied INVALID_ARGUMENT (HTTP 400)."},
-	{"api_keys", 400,
+		VELT_ERROR_INVALID_REQUEST, ENVELOPED,
+		"The API replied INVALID_ARGUMENT (HTTP 400)."
+	},
+	{
+		"api_keys", 400,
 		FAILURE("INVALID_ARGUMENT", ",\"message\":\"\\ud800\""),
-	VELT_ERROR_INVALID_REQUEST, ENVELOPED,
-	"The API replied INVALID_ARGUMENT (HTTP 400)."},
-	{"api_keys", 400,
+		VELT_ERROR_INVALID_REQUEST, ENVELOPED,
+		"The API replied INVALID_ARGUMENT (HTTP 400)."
+	},
+	{
+		"api_keys", 400,
 		FAILURE("INVALID\\u005fARGUMENT", ""),
-	VELT_ERROR_INVALID_REQUEST, ENVELOPED,
-	"The API replied INVALID_ARGUMENT (HTTP 400)."},
-	{"api_keys", 200,
+		VELT_ERROR_INVALID_REQUEST, ENVELOPED,
+		"The API replied INVALID_ARGUMENT (HTTP 400)."
+	},
+	{
+		"api_keys", 200,
 		"{\"result\":{\"status\":\"success\",\"data\":[]},\"error\":{\"status\":\"INTERNAL\"}}",
-	VELT_ERROR_UNAVAILABLE, ENVELOPED | TRANSIENT, NULL},
+		VELT_ERROR_UNAVAILABLE, ENVELOPED | TRANSIENT, NULL
+	},
 
 	/* details: permanent */
-	{"api_keys", 500,
+	{
+		"api_keys", 500,
 		FAILURE("INTERNAL", ",\"details\":{}"),
-	VELT_ERROR_UNAVAILABLE, ENVELOPED, NULL},
-	{"api_keys", 500,
+		VELT_ERROR_UNAVAILABLE, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 500,
 		FAILURE("INTERNAL", ",\"details\":[]"),
-	VELT_ERROR_UNAVAILABLE, ENVELOPED, NULL},
-	{"api_keys", 500,
+		VELT_ERROR_UNAVAILABLE, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 500,
 		FAILURE("INTERNAL", ",\"details\":\"x\""),
-	VELT_ERROR_UNAVAILABLE, ENVELOPED, NULL},
-	{"api_keys", 429,
+		VELT_ERROR_UNAVAILABLE, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 429,
 		FAILURE("RESOURCE_EXHAUSTED", ",\"details\":{\"a\":1}"),
-	VELT_ERROR_EXHAUSTED, ENVELOPED, NULL},
-	{"api_keys", 500,
+		VELT_ERROR_EXHAUSTED, ENVELOPED, NULL
+	},
+	{
+		"api_keys", 500,
 		FAILURE("INTERNAL", ",\"details\":null"),
-	VELT_ERROR_UNAVAILABLE, ENVELOPED | TRANSIENT, NULL},
+		VELT_ERROR_UNAVAILABLE, ENVELOPED | TRANSIENT, NULL
+	},
 
 	/* a status that the table has not: the HTTP status */
-	{"api_keys", 403,
+	{
+		"api_keys", 403,
 		FAILURE("TEAPOT", ""),
-	VELT_ERROR_PERMISSION_DENIED, 0, "The API replied TEAPOT (HTTP 403)."},
-	{"api_keys", 404,
+		VELT_ERROR_PERMISSION_DENIED, 0, "The API replied TEAPOT (HTTP 403)."
+	},
+	{
+		"api_keys", 404,
 		FAILURE("TEAPOT", ""),
-	VELT_ERROR_NOT_FOUND, 0, NULL},
-	{"api_keys", 503,
+		VELT_ERROR_NOT_FOUND, 0, NULL
+	},
+	{
+		"api_keys", 503,
 		FAILURE("not_found", ""),
-	VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
+		VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL
+	},
 	{"api_keys", 503, FAILURE("", ""), VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
-	{"api_keys", 503,
+	{
+		"api_keys", 503,
 		FAILURE("\\ud800", ""),
-	VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
-	{"api_keys", 200,
+		VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL
+	},
+	{
+		"api_keys", 200,
 		FAILURE("TEAPOT", ""),
-	VELT_ERROR_PROTOCOL, 0, NULL},
-	{"api_keys", 302,
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
+	{
+		"api_keys", 302,
 		FAILURE("TEAPOT", ""),
-	VELT_ERROR_PROTOCOL, 0, NULL},
+		VELT_ERROR_PROTOCOL, 0, NULL
+	},
 };
 
 static bool
@@ -450,8 +630,8 @@ test_response(const ResponseCase *c)
 	VeltError	bytewise;
 	bool		answer = respond(layout, c, 1000000, &error);
 	bool		again = respond(layout, c, 1, &bytewise);
-	int			flags = error.enveloped * ENVELOPED +
-		error.transient * TRANSIENT;
+	int			flags = (error.enveloped * ENVELOPED +
+						 error.transient * TRANSIENT);
 
 	is_int(error.kind, c->kind, "%s, HTTP %d: %s", c->resource,
 		   c->http_status, c->body);
@@ -552,16 +732,25 @@ static const RowsCase rows_cases[] = {
 	{"api_keys", {"/id", "/type"},
 	KEYS("{\"id\":\"a\",\"type\":\"t\"},{\"id\":\"b\",\"type\":null},{\"type\":1}"),
 	"\"a\"|\"t\";\"b\"|null;-|1;", VELT_ERROR_NONE},
-	{"api_keys", {"/id"}, KEYS(" {\"id\":\"a\"} ,\n\t{ \"id\" : \"b\" } \r"),
-	"\"a\";\"b\";", VELT_ERROR_NONE},
+	{
+		"api_keys",
+		{"/id"}, KEYS(" {\"id\":\"a\"} ,\n\t{ \"id\" : \"b\" } \r"),
+		"\"a\";\"b\";", VELT_ERROR_NONE
+	},
 	{"api_keys", {"/id"}, KEYS("{},{}"), "-;-;", VELT_ERROR_NONE},
 	{"api_keys", {NULL}, KEYS("{},{\"a\":[1,{}]},{}"), ";;;", VELT_ERROR_NONE},
-	{"api_keys", {"", "/id", "/id"}, KEYS("{\"id\":1.50}"),
-	"{\"id\":1.50}|1.50|1.50;", VELT_ERROR_NONE},
-	{"api_keys", {"/a/0", "/a/1/b", "/a"}, KEYS("{\"a\":[1,{\"b\":[]}]}"),
-	"1|[]|[1,{\"b\":[]}];", VELT_ERROR_NONE},
-	{"api_keys", {"/id"}, KEYS("{\"id\":\"]\"},{\"id\":\"}],\"}"),
-	"\"]\";\"}],\";", VELT_ERROR_NONE},
+	{
+		"api_keys", {"", "/id", "/id"}, KEYS("{\"id\":1.50}"),
+		"{\"id\":1.50}|1.50|1.50;", VELT_ERROR_NONE
+	},
+	{
+		"api_keys", {"/a/0", "/a/1/b", "/a"}, KEYS("{\"a\":[1,{\"b\":[]}]}"),
+		"1|[]|[1,{\"b\":[]}];", VELT_ERROR_NONE
+	},
+	{
+		"api_keys", {"/id"}, KEYS("{\"id\":\"]\"},{\"id\":\"}],\"}"),
+		"\"]\";\"}],\";", VELT_ERROR_NONE
+	},
 	/* an element that is no object, where it is met */
 	{"api_keys", {"/id"}, KEYS("1"), "", VELT_ERROR_PROTOCOL},
 	{"api_keys", {"/id"}, KEYS("{\"id\":1},null"), "1;", VELT_ERROR_PROTOCOL},
@@ -569,15 +758,21 @@ static const RowsCase rows_cases[] = {
 	{"api_keys", {"/id"}, KEYS("{\"id\":1},\"a\",{}"), "1;", VELT_ERROR_PROTOCOL},
 	{"api_keys", {NULL}, KEYS("true"), "", VELT_ERROR_PROTOCOL},
 	/* a member twice, if it is one that is wanted */
-	{"api_keys", {"/id"}, KEYS("{\"id\":1},{\"id\":1,\"id\":2}"), "1;",
-	VELT_ERROR_PROTOCOL},
-	{"api_keys", {"/id"}, KEYS("{\"id\":1,\"type\":1,\"type\":2}"), "1;",
-	VELT_ERROR_NONE},
+	{
+		"api_keys", {"/id"}, KEYS("{\"id\":1},{\"id\":1,\"id\":2}"), "1;",
+		VELT_ERROR_PROTOCOL
+	},
+	{
+		"api_keys", {"/id"}, KEYS("{\"id\":1,\"type\":1,\"type\":2}"), "1;",
+		VELT_ERROR_NONE
+	},
 	{"auth_tokens", {"/token", "/domains"},
 	TOKENS("{\"token\":\"t\",\"domains\":[]},{}"), "\"t\"|[];-|-;",
 	VELT_ERROR_NONE},
-	{"auth_tokens", {"/token"}, TOKENS("{\"token\":\"t\"},3"), "\"t\";",
-	VELT_ERROR_PROTOCOL},
+	{
+		"auth_tokens", {"/token"}, TOKENS("{\"token\":\"t\"},3"), "\"t\";",
+		VELT_ERROR_PROTOCOL
+	},
 	{"auth_tokens", {"/token"},
 	OK_HEAD "{\"authTokens\":[{\"token\":1}],\"apiKey\":\"" KEY "\",\"x\":[{\"token\":2}]}" OK_TAIL,
 	"1;", VELT_ERROR_NONE},

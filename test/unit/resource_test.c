@@ -28,17 +28,23 @@ typedef struct ResourceCase
 } ResourceCase;
 
 static const ResourceCase resource_cases[] = {
-	{"workspaces", "/v2/workspace/get",
+	{
+		"workspaces", "/v2/workspace/get",
 		"id text, name text, owner_id text, owner_email text, owner_name text, "
 		"owner_avatar text, auth_token text!, api_key_list jsonb, ",
-	NULL, 0, false},
-	{"api_keys", "/v2/workspace/apikeys/get",
+		NULL, 0, false
+	},
+	{
+		"api_keys", "/v2/workspace/apikeys/get",
 		"id text, api_key_name text, type text, workspace_id text, ",
-	"id", 100, true},
-	{"auth_tokens", "/v2/workspace/authtokens/get",
+		"id", 100, true
+	},
+	{
+		"auth_tokens", "/v2/workspace/authtokens/get",
 		"api_key text, token text!, name text, domains text[], "
 		"workspace_id text, ",
-	"api_key", 1, false},
+		"api_key", 1, false
+	},
 };
 
 static void
@@ -68,8 +74,8 @@ static bool
 is_pointer(const char *text)
 {
 	VeltError	error;
-	VeltJsonPointer *pointer = text ? velt_json_pointer_parse(text, &error) :
-		NULL;
+	VeltJsonPointer *pointer = (text ?
+								velt_json_pointer_parse(text, &error) : NULL);
 	bool		is = pointer != NULL;
 
 	free(pointer);

@@ -90,8 +90,9 @@ answer_list(const Api *api, Server *server, int request)
 	const char *body = server_request(server, request)->body;
 	int			size = number_behind(body, "\"pageSize\":", 100);
 	int			first = number_behind(body, "\"pageToken\":\"p", 0);
-	bool		empty = api->empty_every > 0 &&
-		strstr(body, "again") == NULL && first / size % api->empty_every == 0;
+	bool		empty = (api->empty_every > 0 &&
+						 strstr(body, "again") == NULL &&
+						 first / size % api->empty_every == 0);
 	char		reply[REPLY_BYTES] = "{\"result\":{\"status\":\"success\",\"data\":[";
 	size_t		used = strlen(reply);
 	int			i = first;
@@ -190,17 +191,15 @@ scan_open(Scan *scan, const char *resource)
 	scan->server = server_open("127.0.0.1");
 	server_handle(scan->server, handle, scan);
 	scan->config = loop_config(server_url(scan->server, "http"));
-	scan->spec = (VeltCursorSpec) {
-		.resource = velt_resource_find(resource),
-		.pointers = id,
-		.npointers = 1,
-		.limit = -1,
-		.page_size = VELT_MAX_PAGE_SIZE,
-		.max_concurrency = 8,
-		.max_response_bytes = (size_t) 64 * 1024,
-		.workspace_known = &scan->known,
-		.stats = &scan->stats,
-	};
+	scan->spec.resource = velt_resource_find(resource);
+	scan->spec.pointers = id;
+	scan->spec.npointers = 1;
+	scan->spec.limit = -1;
+	scan->spec.page_size = VELT_MAX_PAGE_SIZE;
+	scan->spec.max_concurrency = 8;
+	scan->spec.max_response_bytes = (size_t) 64 * 1024;
+	scan->spec.workspace_known = &scan->known;
+	scan->spec.stats = &scan->stats;
 }
 
 void

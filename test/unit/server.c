@@ -187,8 +187,8 @@ take_request(Server *server, int number)
 {
 	Bytes	   *in = &server->connections[number].in;
 	char	   *end = in->data ? strstr(in->data, "\r\n\r\n") : NULL;
-	char	   *length = in->data ? strcasestr(in->data, "content-length:") :
-		NULL;
+	char	   *length = (in->data ?
+						  strcasestr(in->data, "content-length:") : NULL);
 	size_t		head = end ? end + 4 - in->data : 0;
 	size_t		body = length && length < end ? atol(length + 15) : 0;
 	Request    *request;
@@ -262,20 +262,28 @@ server_work(Server *server)
 	}
 }
 
+static void
+want_events(struct pollfd *polled, int fd, short events)
+{
+	polled->fd = fd;
+	polled->events = events;
+	polled->revents = 0;
+}
+
 int
 server_descriptors(Server *server, struct pollfd *polled, int max)
 {
 	int			n = 0;
 
 	if (server->fd >= 0)
-		polled[n++] = (struct pollfd) {server->fd, POLLIN, 0};
+		want_events(&polled[n++], server->fd, POLLIN);
 	for (int i = 0; i < server->nconnections && n < max; i++)
 	{
 		const Connection *connection = &server->connections[i];
 
 		if (connection->fd >= 0)
-			polled[n++] = (struct pollfd) {connection->fd, POLLIN |
-				(connection->out.length > 0 ? POLLOUT : 0), 0};
+			want_events(&polled[n++], connection->fd,
+						connection->out.length > 0 ? POLLIN | POLLOUT : POLLIN);
 	}
 	return n;
 }
@@ -322,8 +330,8 @@ void
 server_send(Server *server, int request, const char *bytes, size_t length,
 			bool last)
 {
-	Connection *connection =
-		&server->connections[server->requests[request].connection];
+	int			number = server->requests[request].connection;
+	Connection *connection = &server->connections[number];
 
 	server->requests[request].answered = true;
 	if (connection->fd < 0)
@@ -350,8 +358,8 @@ server_answer(Server *server, int request, int status, const char *body)
 void
 server_reset(Server *server, int request)
 {
-	Connection *connection =
-		&server->connections[server->requests[request].connection];
+	int			number = server->requests[request].connection;
+	Connection *connection = &server->connections[number];
 	struct linger linger = {1, 0};
 
 	server->requests[request].answered = true;

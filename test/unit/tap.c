@@ -79,9 +79,10 @@ bool
 is_bytes(const char *got, size_t got_length, const char *expected,
 		 size_t expected_length, const char *format,...)
 {
-	bool		same = got_length == expected_length &&
-		(got_length == 0 || memcmp(got, expected, got_length) == 0);
+	bool		same = got_length == expected_length;
 
+	if (same && got_length > 0)
+		same = memcmp(got, expected, got_length) == 0;
 	REPORT(same);
 	if (!same)
 	{
@@ -94,8 +95,8 @@ is_bytes(const char *got, size_t got_length, const char *expected,
 bool
 is_str(const char *got, const char *expected, const char *format,...)
 {
-	bool		same = got == NULL || expected == NULL ? got == expected :
-		strcmp(got, expected) == 0;
+	bool		same = (got == NULL || expected == NULL ? got == expected :
+						strcmp(got, expected) == 0);
 
 	REPORT(same);
 	if (!same)

@@ -269,49 +269,83 @@ static const WireCase wire_cases[] = {
 	{"not a byte", BYTES(""), VELT_ERROR_UNAVAILABLE},
 	{"half a status line", BYTES("HTTP/1.1 20"), VELT_ERROR_UNAVAILABLE},
 	{"a status line", BYTES("HTTP/1.1 200 OK\r\n"), VELT_ERROR_UNAVAILABLE},
-	{"headers that break off", BYTES("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"),
-	VELT_ERROR_UNAVAILABLE},
-	{"headers that break off in a line", BYTES("HTTP/1.1 200 OK\r\nContent-Le"),
-	VELT_ERROR_UNAVAILABLE},
-	{"headers without their body", BYTES(HEAD("200", "Content-Length: 2\r\n")),
-	VELT_ERROR_UNAVAILABLE},
-	{"half a body", BYTES(HEAD("200", "Content-Length: 4\r\n") "{}"),
-	VELT_ERROR_UNAVAILABLE},
-	{"half a chunk",
+	{
+		"headers that break off",
+		BYTES("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n"),
+		VELT_ERROR_UNAVAILABLE
+	},
+	{
+		"headers that break off in a line",
+		BYTES("HTTP/1.1 200 OK\r\nContent-Le"),
+		VELT_ERROR_UNAVAILABLE
+	},
+	{
+		"headers without their body",
+		BYTES(HEAD("200", "Content-Length: 2\r\n")),
+		VELT_ERROR_UNAVAILABLE
+	},
+	{
+		"half a body", BYTES(HEAD("200", "Content-Length: 4\r\n") "{}"),
+		VELT_ERROR_UNAVAILABLE
+	},
+	{
+		"half a chunk",
 		BYTES(HEAD("200", "Transfer-Encoding: chunked\r\n") "4\r\n{}"),
-	VELT_ERROR_UNAVAILABLE},
-	{"chunks without an end",
+		VELT_ERROR_UNAVAILABLE
+	},
+	{
+		"chunks without an end",
 		BYTES(HEAD("200", "Transfer-Encoding: chunked\r\n") "2\r\n{}\r\n"),
-	VELT_ERROR_UNAVAILABLE},
+		VELT_ERROR_UNAVAILABLE
+	},
 	{"only 100 Continue", BYTES(HEAD("100", "")), VELT_ERROR_UNAVAILABLE},
-	{"100 Continue and half of the rest",
-	BYTES(HEAD("100", "") "HTTP/1.1 200 OK\r\n"), VELT_ERROR_UNAVAILABLE},
+	{
+		"100 Continue and half of the rest",
+		BYTES(HEAD("100", "") "HTTP/1.1 200 OK\r\n"), VELT_ERROR_UNAVAILABLE
+	},
 	{"no HTTP", BYTES("SSH-2.0-OpenSSH_9.2\r\n"), VELT_ERROR_NO_ENVELOPE},
 	{"HTTP/0.9", BYTES("<html>hello</html>"), VELT_ERROR_NO_ENVELOPE},
 	{"HTTP/9.9", BYTES("HTTP/9.9 200 OK\r\n\r\n{}"), VELT_ERROR_NO_ENVELOPE},
-	{"a chunk of no length",
+	{
+		"a chunk of no length",
 		BYTES(HEAD("200", "Transfer-Encoding: chunked\r\n") "zz\r\n{}\r\n"),
-	VELT_ERROR_UNAVAILABLE},
-	{"gzip that is none", BYTES(HEAD("200", "Content-Encoding: gzip\r\n") "{}"),
-	VELT_ERROR_NO_ENVELOPE},
-	{"a redirect",
+		VELT_ERROR_UNAVAILABLE
+	},
+	{
+		"gzip that is none",
+		BYTES(HEAD("200", "Content-Encoding: gzip\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"a redirect",
 		BYTES(HEAD("302", "Location: /elsewhere\r\nContent-Length: 0\r\n")),
-	VELT_ERROR_PROTOCOL},
-	{"401, and an offer to authenticate",
+		VELT_ERROR_PROTOCOL
+	},
+	{
+		"401, and an offer to authenticate",
 		BYTES(HEAD("401", "WWW-Authenticate: Basic realm=x\r\nContent-Length: 0\r\n")),
-	VELT_ERROR_PROTOCOL},
-	{"a body to the end of the connection", BYTES(HEAD("200", "") "{}"),
-	VELT_ERROR_NONE},
-	{"a body after 100 and 103",
+		VELT_ERROR_PROTOCOL
+	},
+	{
+		"a body to the end of the connection", BYTES(HEAD("200", "") "{}"),
+		VELT_ERROR_NONE
+	},
+	{
+		"a body after 100 and 103",
 		BYTES(HEAD("100", "") HEAD("103", "Link: <x>\r\n")
 			  HEAD("200", "Content-Length: 2\r\n") "{}"),
-	VELT_ERROR_NONE},
-	{"a body in chunks, with a trailer",
+		VELT_ERROR_NONE
+	},
+	{
+		"a body in chunks, with a trailer",
 		BYTES(HEAD("200", "Transfer-Encoding: chunked\r\n")
 			  "1\r\n{\r\n1;x=y\r\n}\r\n0\r\nX-Trailer: 1\r\n\r\n"),
-	VELT_ERROR_NONE},
-	{"line ends without CR",
-	BYTES("HTTP/1.1 200 OK\nContent-Length: 2\n\n{}"), VELT_ERROR_NONE},
+		VELT_ERROR_NONE
+	},
+	{
+		"line ends without CR",
+		BYTES("HTTP/1.1 200 OK\nContent-Length: 2\n\n{}"), VELT_ERROR_NONE
+	},
 };
 
 static void
@@ -516,14 +550,18 @@ test_request_id(void)
 	}
 }
 
+#define GZIP_HEADERS	"Content-Encoding: gzip\r\nContent-Length: 42\r\n"
+
+/* {"a":"x..."}, 2008 bytes of it */
+#define GZIPPED \
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x52\xaa" \
+	"\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x90\x07\x4a\xb5\x00" \
+	"\x5d\x72\x25\xc1\xd8\x07\x00\x00"
+
 static void
 test_compression(void)
 {
-	/* {"a":"x..."}, 2008 bytes of it */
-	static const char response[] = HEAD("200", "Content-Encoding: gzip\r\nContent-Length: 42\r\n")
-		"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x52\xaa"
-		"\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x90\x07\x4a\xb5\x00"
-		"\x5d\x72\x25\xc1\xd8\x07\x00\x00";
+	static const char response[] = HEAD("200", GZIP_HEADERS) GZIPPED;
 	Net			net;
 
 	net_open(&net);
@@ -717,8 +755,10 @@ static const ProxyCase proxy_cases[] = {
 	{"that cannot reach it", HEAD("502", "Content-Length: 4\r\n") "down", VELT_ERROR_CONNECT},
 	{"that hangs up", "", VELT_ERROR_CONNECT},
 	{"that is none", "SSH-2.0-OpenSSH_9.2\r\n\r\n", VELT_ERROR_CONNECT},
-	{"that lets it through to no TLS", HEAD("200", "") "hello, hello",
-	VELT_ERROR_TLS},
+	{
+		"that lets it through to no TLS", HEAD("200", "") "hello, hello",
+		VELT_ERROR_TLS
+	},
 };
 
 static void

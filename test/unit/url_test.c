@@ -127,8 +127,8 @@ check(const UrlCase *c, VeltUrlUse use)
 	const char *name = use == VELT_URL_API ? "API" : "proxy";
 	VeltError	error = {0};
 	bool		plain = false;
-	Verdict		got = !velt_url_check(c->url, use, &plain, &error) ? REFUSED :
-		plain ? PLAIN : TLS;
+	Verdict		got = (!velt_url_check(c->url, use, &plain, &error) ? REFUSED :
+					   plain ? PLAIN : TLS);
 
 	is_int(got, expected, "%s URL \"%s\"", name, c->url);
 	if (got != REFUSED)
