@@ -70,7 +70,7 @@ typedef struct VeltScanPlan
 	const VeltResource *resource;	/* of the keys, if it is a join */
 	List	   *attnums;		/* integers: the columns to be fetched */
 	VeltJoinKind join;
-	const VeltResource *tokens;	/* what is joined to them */
+	const VeltResource *tokens; /* what is joined to them */
 	List	   *token_attnums;
 	bool		keys_first;		/* as rangetable indexes go */
 	int			nterms;

@@ -470,7 +470,7 @@ plan_batch_join(PlannerInfo *root, RelOptInfo *rel,
 	Path	   *inner_path = list_nth(best_path->custom_paths,
 									  VELT_BATCH_INNER);
 	List	   *scan_tlist = joined_tlist(custom_plans,
-											list_nth(members, PATH_COLUMNS));
+										  list_nth(members, PATH_COLUMNS));
 	List	   *restrictlist = list_nth(members, PATH_RESTRICTLIST);
 	Path	   *outer = list_nth(best_path->custom_paths, VELT_BATCH_OUTER);
 	List	   *needed = outer_clauses(restrictlist, type, rel->relids,

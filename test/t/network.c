@@ -21,7 +21,7 @@
 
 typedef int (*LookUp) (const char *, const char *, const struct addrinfo *,
 					   struct addrinfo **);
-typedef CURLcode (*SetOption) (CURL *, CURLoption, ...);
+typedef CURLcode (*SetOption) (CURL *, CURLoption,...);
 
 /* what velt_fdw has libcurl call before a request */
 static curl_prereq_callback before_request;

@@ -115,42 +115,64 @@ typedef struct AttemptCase
 
 static const AttemptCase attempt_cases[] = {
 	{"a reset", "", RESETS, 0, VELT_ERROR_UNAVAILABLE, 2},
-	{"a connection closed without a byte", "", CLOSES, 0,
-	VELT_ERROR_UNAVAILABLE, 2},
-	{"half a status line", "HTTP/1.1 20", CLOSES, 0,
-	VELT_ERROR_UNAVAILABLE, 2},
-	{"headers that break off", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
-	CLOSES, 0, VELT_ERROR_UNAVAILABLE, 2},
-	{"half a body", HEAD("200", "Content-Length: 9\r\n") "[[[", CLOSES, 0,
-	VELT_ERROR_UNAVAILABLE, 2},
-	{"half a body and a reset", HEAD("200", "Content-Length: 9\r\n") "[[[",
-	RESETS, 0, VELT_ERROR_UNAVAILABLE, 2},
-	{"a response that never begins", "", SAYS_NO_MORE, 0,
-	VELT_ERROR_UNAVAILABLE, 2},
-	{"a response that stops in its body",
+	{
+		"a connection closed without a byte", "", CLOSES, 0,
+		VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"half a status line", "HTTP/1.1 20", CLOSES, 0,
+		VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"headers that break off", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
+		CLOSES, 0, VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"half a body", HEAD("200", "Content-Length: 9\r\n") "[[[", CLOSES, 0,
+		VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"half a body and a reset", HEAD("200", "Content-Length: 9\r\n") "[[[",
+		RESETS, 0, VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"a response that never begins", "", SAYS_NO_MORE, 0,
+		VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"a response that stops in its body",
 		HEAD("200", "Content-Length: 9\r\n") "[[[", SAYS_NO_MORE, 0,
-	VELT_ERROR_UNAVAILABLE, 2},
+		VELT_ERROR_UNAVAILABLE, 2
+	},
 	{"HTTP 429", HEAD("429", EMPTY), ANSWERS, 0, VELT_ERROR_EXHAUSTED, 2},
 	{"HTTP 500", HEAD("500", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
 	{"HTTP 502", HEAD("502", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
 	{"HTTP 503", HEAD("503", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
 	{"HTTP 504", HEAD("504", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
-	{"HTTP 503 with a text that nobody wants",
+	{
+		"HTTP 503 with a text that nobody wants",
 		HEAD("503", "Content-Length: 6\r\n") "<html>", ANSWERS, 1,
-	VELT_ERROR_UNAVAILABLE, 2},
+		VELT_ERROR_UNAVAILABLE, 2
+	},
 	{"HTTP 400", HEAD("400", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 401", HEAD("401", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 404", HEAD("404", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 408", HEAD("408", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 501", HEAD("501", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
-	{"HTTP 302", HEAD("302", EMPTY "Retry-After: 1\r\n"), ANSWERS, 0,
-	VELT_ERROR_PROTOCOL, 1},
+	{
+		"HTTP 302", HEAD("302", EMPTY "Retry-After: 1\r\n"), ANSWERS, 0,
+		VELT_ERROR_PROTOCOL, 1
+	},
 	{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", CLOSES, 0, VELT_ERROR_NO_ENVELOPE, 1},
-	{"gzip that is none",
+	{
+		"gzip that is none",
 		HEAD("200", "Content-Encoding: gzip\r\nContent-Length: 2\r\n") "{}",
-	ANSWERS, 0, VELT_ERROR_NO_ENVELOPE, 1},
-	{"what its owner refuses", HEAD("200", "Content-Length: 2\r\n") "{}",
-	ANSWERS, 1, VELT_ERROR_NESTING, 1},
+		ANSWERS, 0, VELT_ERROR_NO_ENVELOPE, 1
+	},
+	{
+		"what its owner refuses", HEAD("200", "Content-Length: 2\r\n") "{}",
+		ANSWERS, 1, VELT_ERROR_NESTING, 1
+	},
 };
 
 static void
@@ -742,19 +764,27 @@ be_away(Net *net, Away away, int64_t ms)
 static const AttemptCase death_cases[] = {
 	{"a reset", "", RESETS, 0, VELT_ERROR_NONE, 2},
 	{"a connection closed without a byte", "", CLOSES, 0, VELT_ERROR_NONE, 2},
-	{"half a body", HEAD("200", "Content-Length: 9\r\n") "[[[", CLOSES, 0,
-	VELT_ERROR_NONE, 2},
-	{"headers that break off", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
-	CLOSES, 0, VELT_ERROR_NONE, 2},
+	{
+		"half a body", HEAD("200", "Content-Length: 9\r\n") "[[[", CLOSES, 0,
+		VELT_ERROR_NONE, 2
+	},
+	{
+		"headers that break off", "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n",
+		CLOSES, 0, VELT_ERROR_NONE, 2
+	},
 	{"a status line", "HTTP/1.1 200 OK\r\n", CLOSES, 0, VELT_ERROR_NONE, 2},
 	{"only 100 Continue", HEAD("100", ""), CLOSES, 0, VELT_ERROR_NONE, 2},
-	{"a response", HEAD("200", "Content-Length: 2\r\n") "{}", CLOSES, 0,
-	VELT_ERROR_NONE, 1},
+	{
+		"a response", HEAD("200", "Content-Length: 2\r\n") "{}", CLOSES, 0,
+		VELT_ERROR_NONE, 1
+	},
 	{"HTTP 503", HEAD("503", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 1},
 	{"HTTP 429", HEAD("429", EMPTY), ANSWERS, 0, VELT_ERROR_EXHAUSTED, 1},
-	{"HTTP 429 with a text that nobody wants",
+	{
+		"HTTP 429 with a text that nobody wants",
 		HEAD("429", "Content-Length: 6\r\n") "<html>", ANSWERS, 1,
-	VELT_ERROR_EXHAUSTED, 1},
+		VELT_ERROR_EXHAUSTED, 1
+	},
 	{"HTTP 404", HEAD("404", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"no HTTP", "SSH-2.0-OpenSSH_9.2\r\n", CLOSES, 0, VELT_ERROR_NO_ENVELOPE, 1},
 };

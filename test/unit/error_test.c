@@ -165,30 +165,41 @@ typedef struct TextCase
 
 static const TextCase text_cases[] = {
 	{"nothing", BYTES(""), ""},
-	{"ASCII", BYTES("Rate limit exceeded. 100% of \\ \"it\""),
-	"Rate limit exceeded. 100% of \\ \"it\""},
+	{
+		"ASCII", BYTES("Rate limit exceeded. 100% of \\ \"it\""),
+		"Rate limit exceeded. 100% of \\ \"it\""
+	},
 	{"a NUL", BYTES("a\0b"), "a\\x00b"},
 	{"line ends and a tab", BYTES("a\r\n\tb"), "a\\x0d\\x0a\\x09b"},
 	{"an escape sequence", BYTES("\x1b[31m"), "\\x1b[31m"},
 	{"DEL", BYTES("a\x7f" "b"), "a\\x7fb"},
 	{"the last C0 and the first printable", BYTES("\x1f "), "\\x1f "},
 	{"C1 in two bytes: CSI", BYTES("\xc2\x9b" "31m"), "\\xc2\\x9b31m"},
-	{"C1: the first and the last", BYTES("\xc2\x80\xc2\x9f"),
-	"\\xc2\\x80\\xc2\\x9f"},
+	{
+		"C1: the first and the last", BYTES("\xc2\x80\xc2\x9f"),
+		"\\xc2\\x80\\xc2\\x9f"
+	},
 	{"NBSP, which is no control", BYTES("\xc2\xa0"), "\xc2\xa0"},
-	{"two, three and four bytes", BYTES("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
-	"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"},
+	{
+		"two, three and four bytes",
+		BYTES("\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"),
+		"\xc3\xa9\xe2\x82\xac\xf0\x9f\x98\x80"
+	},
 	{"a lone continuation byte", BYTES("a\x80z"), "a\\x80z"},
 	{"an overlong slash", BYTES("\xc0\xaf"), "\\xc0\\xaf"},
 	{"an overlong slash of three", BYTES("\xe0\x80\xaf"), "\\xe0\\x80\\xaf"},
-	{"an overlong slash of four", BYTES("\xf0\x80\x80\xaf"),
-	"\\xf0\\x80\\x80\\xaf"},
+	{
+		"an overlong slash of four", BYTES("\xf0\x80\x80\xaf"),
+		"\\xf0\\x80\\x80\\xaf"
+	},
 	{"a surrogate", BYTES("\xed\xa0\x80"), "\\xed\\xa0\\x80"},
 	{"the last before the surrogates", BYTES("\xed\x9f\xbf"), "\xed\x9f\xbf"},
 	{"U+10FFFF", BYTES("\xf4\x8f\xbf\xbf"), "\xf4\x8f\xbf\xbf"},
 	{"beyond U+10FFFF", BYTES("\xf4\x90\x80\x80"), "\\xf4\\x90\\x80\\x80"},
-	{"a lead byte that never was", BYTES("\xf5\x80\x80\x80\xff"),
-	"\\xf5\\x80\\x80\\x80\\xff"},
+	{
+		"a lead byte that never was", BYTES("\xf5\x80\x80\x80\xff"),
+		"\\xf5\\x80\\x80\\x80\\xff"
+	},
 	{"cut after one of two", BYTES("a\xc3"), "a\\xc3"},
 	{"cut after two of three", BYTES("a\xe2\x82"), "a\\xe2\\x82"},
 	{"cut after three of four", BYTES("a\xf0\x9f\x98"), "a\\xf0\\x9f\\x98"},

@@ -161,8 +161,8 @@ faults_pass_time(int64_t ms)
 }
 
 /* To take a descriptor off a set needs no memory, and does not fail. */
-extern int faulty_epoll_ctl(int set, int op, int fd,
-							struct epoll_event *event);
+extern int	faulty_epoll_ctl(int set, int op, int fd,
+							 struct epoll_event *event);
 int
 faulty_epoll_ctl(int set, int op, int fd, struct epoll_event *event)
 {

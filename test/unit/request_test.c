@@ -24,26 +24,42 @@ typedef struct RequestCase
 static const RequestCase request_cases[] = {
 	{"workspaces", {NULL}, 100, "", "{\"data\":{}}"},
 	{"api_keys", {NULL}, 100, "", "{\"data\":{\"pageSize\":100}}"},
-	{"api_keys", {NULL}, 1, "t/=+",
-	"{\"data\":{\"pageSize\":1,\"pageToken\":\"t/=+\"}}"},
-	{"api_keys", {"a"}, 1, "",
-	"{\"data\":{\"apiKeys\":[\"a\"],\"pageSize\":1}}"},
-	{"api_keys", {"a", "b", "c"}, 3, "t",
-	"{\"data\":{\"apiKeys\":[\"a\",\"b\",\"c\"],\"pageSize\":3,\"pageToken\":\"t\"}}"},
-	{"auth_tokens", {"velt_api_key_1"}, 100, "",
-	"{\"data\":{\"apiKey\":\"velt_api_key_1\"}}"},
+	{
+		"api_keys", {NULL}, 1, "t/=+",
+		"{\"data\":{\"pageSize\":1,\"pageToken\":\"t/=+\"}}"
+	},
+	{
+		"api_keys", {"a"}, 1, "",
+		"{\"data\":{\"apiKeys\":[\"a\"],\"pageSize\":1}}"
+	},
+	{
+		"api_keys", {"a", "b", "c"}, 3, "t",
+		"{\"data\":{\"apiKeys\":[\"a\",\"b\",\"c\"],\"pageSize\":3,\"pageToken\":\"t\"}}"
+	},
+	{
+		"auth_tokens", {"velt_api_key_1"}, 100, "",
+		"{\"data\":{\"apiKey\":\"velt_api_key_1\"}}"
+	},
 	/* text of users' choosing stays within its string */
-	{"auth_tokens", {"\"},{\"apiKey\":\"b"}, 100, "",
-	"{\"data\":{\"apiKey\":\"\\\"},{\\\"apiKey\\\":\\\"b\"}}"},
+	{
+		"auth_tokens", {"\"},{\"apiKey\":\"b"}, 100, "",
+		"{\"data\":{\"apiKey\":\"\\\"},{\\\"apiKey\\\":\\\"b\"}}"
+	},
 	{"auth_tokens", {"a\\"}, 100, "", "{\"data\":{\"apiKey\":\"a\\\\\"}}"},
-	{"auth_tokens", {"\b\f\n\r\t\x01\x1f"}, 100, "",
-	"{\"data\":{\"apiKey\":\"\\b\\f\\n\\r\\t\\u0001\\u001f\"}}"},
+	{
+		"auth_tokens", {"\b\f\n\r\t\x01\x1f"}, 100, "",
+		"{\"data\":{\"apiKey\":\"\\b\\f\\n\\r\\t\\u0001\\u001f\"}}"
+	},
 	{"auth_tokens", {"a/b"}, 100, "", "{\"data\":{\"apiKey\":\"a/b\"}}"},
-	{"auth_tokens", {"\xc3\xa9\xf0\x9f\x98\x80\x7f"}, 100, "",
-	"{\"data\":{\"apiKey\":\"\xc3\xa9\xf0\x9f\x98\x80\x7f\"}}"},
+	{
+		"auth_tokens", {"\xc3\xa9\xf0\x9f\x98\x80\x7f"}, 100, "",
+		"{\"data\":{\"apiKey\":\"\xc3\xa9\xf0\x9f\x98\x80\x7f\"}}"
+	},
 	{"auth_tokens", {""}, 100, "", "{\"data\":{\"apiKey\":\"\"}}"},
-	{"api_keys", {NULL}, 100, "\"\\\n",
-	"{\"data\":{\"pageSize\":100,\"pageToken\":\"\\\"\\\\\\n\"}}"},
+	{
+		"api_keys", {NULL}, 100, "\"\\\n",
+		"{\"data\":{\"pageSize\":100,\"pageToken\":\"\\\"\\\\\\n\"}}"
+	},
 };
 
 static void

@@ -171,25 +171,41 @@ typedef struct LimitCase
 
 static const LimitCase limit_cases[] = {
 	{"no retries at all", 0, 10, 0, 0, false, "It failed."},
-	{"no retries at all, whatever the server wishes", 0, 10, 1, 0, false,
-	"It failed."},
+	{
+		"no retries at all, whatever the server wishes", 0, 10, 1, 0, false,
+		"It failed."
+	},
 	{"time enough", 0, 1000, 5000, 120000, true, NULL},
 	{"just enough", 3000, 2000, 5000, 10000, true, NULL},
-	{"not quite enough", 3000, 2001, 5000, 10000, false,
-	"It failed. Gave up after 3 attempts in 5.0 s: the server asked to wait 5 s, which retry_timeout does not allow."},
-	{"no time left", 9000, 1500, 0, 10000, false,
-	"It failed. Gave up after 3 attempts in 10.5 s: another one would be later than retry_timeout allows."},
-	{"an attempt longer than all the time", 0, 120000, 0, 10000, false,
-	"It failed. Gave up after 3 attempts in 120.0 s: another one would be later than retry_timeout allows."},
-	{"a wait beyond the limit, which fails at once", 0, 40, 121000, 120000,
+	{
+		"not quite enough", 3000, 2001, 5000, 10000, false,
+		"It failed. Gave up after 3 attempts in 5.0 s: the server asked to wait 5 s, which retry_timeout does not allow."
+	},
+	{
+		"no time left", 9000, 1500, 0, 10000, false,
+		"It failed. Gave up after 3 attempts in 10.5 s: another one would be later than retry_timeout allows."
+	},
+	{
+		"an attempt longer than all the time", 0, 120000, 0, 10000, false,
+		"It failed. Gave up after 3 attempts in 120.0 s: another one would be later than retry_timeout allows."
+	},
+	{
+		"a wait beyond the limit, which fails at once", 0, 40, 121000, 120000,
 		false,
-	"It failed. Gave up after 3 attempts in 0.0 s: the server asked to wait 121 s, which retry_timeout does not allow."},
-	{"a wait far beyond it", 0, 40, INT64_C(2147483646000), 120000, false,
-	"It failed. Gave up after 3 attempts in 0.0 s: the server asked to wait 2147483646 s, which retry_timeout does not allow."},
-	{"a wait of less than a second, which is one", 0, 999, 2, 1000, false,
-	"It failed. Gave up after 3 attempts in 1.0 s: the server asked to wait 1 s, which retry_timeout does not allow."},
-	{"a limit shorter than any backoff", 0, 0, 0, 999, false,
-	"It failed. Gave up after 3 attempts in 0.0 s: another one would be later than retry_timeout allows."},
+		"It failed. Gave up after 3 attempts in 0.0 s: the server asked to wait 121 s, which retry_timeout does not allow."
+	},
+	{
+		"a wait far beyond it", 0, 40, INT64_C(2147483646000), 120000, false,
+		"It failed. Gave up after 3 attempts in 0.0 s: the server asked to wait 2147483646 s, which retry_timeout does not allow."
+	},
+	{
+		"a wait of less than a second, which is one", 0, 999, 2, 1000, false,
+		"It failed. Gave up after 3 attempts in 1.0 s: the server asked to wait 1 s, which retry_timeout does not allow."
+	},
+	{
+		"a limit shorter than any backoff", 0, 0, 0, 999, false,
+		"It failed. Gave up after 3 attempts in 0.0 s: another one would be later than retry_timeout allows."
+	},
 	{"a limit of the longest first backoff", 0, 0, 1500, 1500, true, NULL},
 };
 
