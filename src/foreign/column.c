@@ -85,6 +85,14 @@ velt_table_describe(Relation relation, const VeltResource *resource)
 	return table;
 }
 
+static void
+read_table_options(VeltSettings *settings, const ForeignTable *table)
+{
+	velt_settings_read(settings, table->options, ForeignTableRelationId);
+	if (settings->resource == NULL)
+		velt_option_missing("resource", NULL);
+}
+
 void
 velt_table_settings(Oid relid, VeltSettings *settings)
 {
@@ -93,7 +101,15 @@ velt_table_settings(Oid relid, VeltSettings *settings)
 
 	velt_settings_init(settings);
 	velt_settings_read(settings, server->options, ForeignServerRelationId);
-	velt_settings_read(settings, table->options, ForeignTableRelationId);
-	if (settings->resource == NULL)
-		velt_option_missing("resource", NULL);
+	read_table_options(settings, table);
+}
+
+const VeltResource *
+velt_table_resource(Oid relid)
+{
+	VeltSettings settings;
+
+	velt_settings_init(&settings);
+	read_table_options(&settings, GetForeignTable(relid));
+	return settings.resource;
 }

@@ -36,4 +36,7 @@ extern VeltTable *velt_table_describe(Relation relation,
 /* The settings of a foreign table: its own over its server's. */
 extern void velt_table_settings(Oid relid, VeltSettings *settings);
 
+/* What it shows: less to read than all of its settings. */
+extern const VeltResource *velt_table_resource(Oid relid);
+
 #endif							/* VELT_FOREIGN_COLUMN_H */

@@ -51,11 +51,9 @@ known_distinct(const RangeTblEntry *rte, AttrNumber attnum)
 {
 	Relation	relation = table_open(rte->relid, NoLock);
 	float4		distinct = 0;
-	VeltSettings settings;
-	VeltTable  *table;
+	VeltTable  *table = velt_table_describe(relation,
+											velt_table_resource(rte->relid));
 
-	velt_table_settings(rte->relid, &settings);
-	table = velt_table_describe(relation, settings.resource);
 	if (table->columns[attnum - 1].source == VELT_FROM_WORKSPACE)
 		distinct = 1;
 	else if (table->columns[attnum - 1].is_filter &&
