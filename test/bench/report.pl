@@ -80,6 +80,15 @@ sub velt
 	return VeltBench::query('velt_fdw', $session, $query, $times);
 }
 
+# What PostgreSQL itself takes: the query on a local table.
+sub local_rival
+{
+	my ($query, $times) = @_;
+
+	return VeltBench::query('PostgreSQL, a local table',
+		$node->background_psql('postgres'), $query, $times);
+}
+
 my %peer_names = (keepalive => 'plpython3u, kept connections, threads',
 	urllib => 'plpython3u, urllib', script => 'curl, jq and \copy');
 
@@ -196,17 +205,18 @@ sub lookup_work
 
 sub limit_work
 {
-	my $peer = 'SELECT count(*) FROM (SELECT * FROM '
-	  . "peer_keys(KIND, 'k100000', 'token') LIMIT 10) x";
+	my $ten_of = 'SELECT count(*) FROM (SELECT * FROM %s LIMIT 10) x';
+	my $peer = sprintf $ten_of, "peer_keys(KIND, 'k100000', 'token')";
 
 	for my $ms (0, 5, 20)
 	{
 		# a session's first is another work
 		compare('limit', "LIMIT 10 of 100,000 keys, $ms ms", 10, $ms,
 			floor_for(20, '-o -s 10', 'k100000'),
-			velt({}, 'k100000',
-				'SELECT count(*) FROM (SELECT * FROM api_keys LIMIT 10) x', 20),
-			($ms == 0 ? python('keepalive', $peer) : ()));
+			velt({}, 'k100000', sprintf($ten_of, 'api_keys'), 20),
+			($ms == 0 ?
+				(local_rival(sprintf($ten_of, 'customers'), 20),
+					python('keepalive', $peer)) : ()));
 	}
 	return;
 }
