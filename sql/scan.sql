@@ -490,6 +490,8 @@ ALTER USER MAPPING FOR CURRENT_USER SERVER velt_b
   OPTIONS (SET workspace_id 'ws_100', SET auth_token 'token-ws_100');
 SELECT count(*) FROM all_keys WHERE workspace_id = 'ws_101';
 \echo :SQLSTATE
+ANALYZE all_keys_b;
+\echo :SQLSTATE
 \echo `:requests`
 
 -- ----------

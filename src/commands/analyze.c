@@ -12,14 +12,10 @@
 #include "catalog/pg_type.h"
 #include "commands/commands.h"
 #include "commands/thin.h"
-#include "executor/fetch.h"
-#include "executor/tuple.h"
+#include "executor/source.h"
 #include "foreign/column.h"
-#include "foreign/foreign.h"
-#include "foreign/report.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
 #include "utils/sampling.h"
@@ -40,14 +36,7 @@ typedef struct Reservoir
 
 typedef struct Sampler
 {
-	Relation	relation;
-	VeltSettings settings;
-	VeltTable  *table;
-	VeltTupleReader *reader;
-	char	   *table_name;
-	VeltPage   *page;			/* whose rows are read, or NULL */
-	VeltFetch	fetch;
-	const VeltCredentials *credentials;
+	VeltSource	source;
 	VeltScanStats stats;
 	MemoryContext row_context;
 	HeapTuple  *rows;
@@ -125,7 +114,7 @@ digest_text(Datum value)
 static bool
 is_secret(const Sampler *sampler, int column, Oid type, Datum value)
 {
-	const VeltTableColumn *described = &sampler->table->columns[column];
+	const VeltTableColumn *described = &sampler->source.table->columns[column];
 	text	   *shown;
 
 	if (described->secret || described->source == VELT_FROM_WORKSPACE)
@@ -135,14 +124,14 @@ is_secret(const Sampler *sampler, int column, Oid type, Datum value)
 	shown = DatumGetTextPP(value);
 	return velt_error_has_credentials(VARDATA_ANY(shown),
 									  VARSIZE_ANY_EXHDR(shown),
-									  sampler->credentials);
+									  velt_source_credentials(&sampler->source));
 }
 
 /* Secrets of types that cannot hold a digest leave no trace at all. */
 static void
 hide_secrets(const Sampler *sampler, Datum *values, bool *isnull)
 {
-	TupleDesc	desc = RelationGetDescr(sampler->relation);
+	TupleDesc	desc = RelationGetDescr(sampler->source.relation);
 
 	for (int i = 0; i < desc->natts; i++)
 	{
@@ -158,30 +147,20 @@ hide_secrets(const Sampler *sampler, Datum *values, bool *isnull)
 }
 
 static HeapTuple
-make_row(Sampler *sampler, VeltPage *page)
+make_row(Sampler *sampler)
 {
-	TupleDesc	desc = RelationGetDescr(sampler->relation);
+	TupleDesc	desc = RelationGetDescr(sampler->source.relation);
 	MemoryContext context = MemoryContextSwitchTo(sampler->row_context);
 	Datum	   *values = palloc0(desc->natts * sizeof(Datum));
 	bool	   *isnull = palloc(desc->natts * sizeof(bool));
 	HeapTuple	row;
 
-	velt_tuple_read(sampler->reader, page, values, isnull);
+	velt_source_read(&sampler->source, values, isnull);
 	hide_secrets(sampler, values, isnull);
 	MemoryContextSwitchTo(context);
 	row = heap_form_tuple(desc, values, isnull);
 	MemoryContextReset(sampler->row_context);
 	return row;
-}
-
-static void
-fetch_error(const Sampler *sampler, const VeltError *error)
-{
-	Oid			relid = RelationGetRelid(sampler->relation);
-	Oid			server = GetForeignServerIdByRelId(relid);
-
-	velt_report_fetch(error, sampler->table->resource->name,
-					  GetForeignServer(server)->servername);
 }
 
 /* Which of the keys asked for this page is about; 0 where none were. */
@@ -202,30 +181,21 @@ key_number(const Sampler *sampler, const VeltPage *page)
 static void
 describe_context(void *arg)
 {
-	Sampler    *sampler = arg;
-
-	velt_tuple_reader_describe(sampler->reader, sampler->page,
-							   sampler->table_name);
+	velt_source_describe(arg);
 }
 
-/* Takes a sample of the rows on a page. */
+/* Takes a sample of the rows on the page at hand. */
 static void
-sample_page(Sampler *sampler, VeltPage *page)
+sample_page(Sampler *sampler)
 {
-	int			key = key_number(sampler, page);
-	VeltError	error;
-	bool		found;
+	int			key = key_number(sampler, sampler->source.page);
 
-	for (;;)
+	while (velt_source_next_of_page(&sampler->source))
 	{
 		int			place;
 		bool		taken;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!velt_page_next_row(page, &found, &error))
-			fetch_error(sampler, &error);
-		if (!found)
-			return;
 		place = next_place(&sampler->reservoir, &taken);
 		if (sampler->has_rows)
 			sampler->has_rows[key] = true;
@@ -233,33 +203,37 @@ sample_page(Sampler *sampler, VeltPage *page)
 			continue;
 		if (taken)
 			heap_freetuple(sampler->rows[place]);
-		sampler->rows[place] = make_row(sampler, page);
+		sampler->rows[place] = make_row(sampler);
 		if (sampler->row_keys)
 			sampler->row_keys[place] = key;
 	}
+}
+
+static VeltCursorStatus
+next_page(Sampler *sampler, VeltPage **page)
+{
+	VeltError	error;
+	VeltCursorStatus status = velt_fetch_next_page(&sampler->source.fetch,
+												   page, &error);
+
+	if (status == VELT_CURSOR_FAILED)
+		velt_source_report(&sampler->source, &error);
+	return status;
 }
 
 /* The rows of all pages, up to so many; false if there may be more. */
 static bool
 sample_pages(Sampler *sampler, const VeltCursorSpec *spec, int max_pages)
 {
+	VeltSource *source = &sampler->source;
 	VeltCursorStatus status = VELT_CURSOR_PAGE;
-	VeltError	error;
-	VeltPage   *page;
 
-	if (!velt_fetch_open(&sampler->fetch, spec, &error))
-		fetch_error(sampler, &error);
+	velt_source_open(source, spec);
 	for (int i = 0; status == VELT_CURSOR_PAGE && i < max_pages; i++)
 	{
-		status = velt_fetch_next_page(&sampler->fetch, &page, &error);
-		if (status == VELT_CURSOR_FAILED)
-			fetch_error(sampler, &error);
+		status = next_page(sampler, &source->page);
 		if (status == VELT_CURSOR_PAGE)
-		{
-			sampler->page = page;
-			sample_page(sampler, page);
-			sampler->page = NULL;
-		}
+			sample_page(sampler);
 	}
 	return status == VELT_CURSOR_END;
 }
@@ -284,7 +258,7 @@ sample_all(Sampler *sampler, VeltCursorSpec *spec)
 
 	/* of what there is beyond, only an earlier count might tell */
 	return complete ? seen :
-		Max(seen, sampler->relation->rd_rel->reltuples);
+		Max(seen, sampler->source.relation->rd_rel->reltuples);
 }
 
 /* ----------
@@ -297,7 +271,7 @@ static void
 keys_error(const Sampler *sampler, const VeltPage *page, VeltError *error)
 {
 	velt_page_name_request(page, error);
-	fetch_error(sampler, error);
+	velt_source_report(&sampler->source, error);
 }
 
 static VeltString
@@ -334,7 +308,7 @@ sample_page_keys(Sampler *sampler, VeltPage *page, Reservoir *reservoir)
 
 		CHECK_FOR_INTERRUPTS();
 		if (!velt_page_next_row(page, &found, &error))
-			fetch_error(sampler, &error);
+			velt_source_report(&sampler->source, &error);
 		if (!found)
 			return;
 		key = read_key(sampler, page);
@@ -356,33 +330,30 @@ sample_page_keys(Sampler *sampler, VeltPage *page, Reservoir *reservoir)
 static double
 sample_keys(Sampler *sampler)
 {
-	const VeltResource *resource = sampler->table->resource;
+	VeltSource *source = &sampler->source;
+	const VeltResource *resource = source->resource;
 	const char *pointer = velt_resource_column(resource->parent,
 											   resource->parent_column)->pointer;
 	Reservoir	reservoir;
 	VeltCursorSpec spec;
 	VeltCursorStatus status = VELT_CURSOR_PAGE;
-	VeltError	error;
 	VeltPage   *page;
 
 	init_reservoir(&reservoir, MAX_KEYS);
-	velt_fetch_spec(&sampler->fetch, resource->parent, &sampler->settings,
+	velt_fetch_spec(&source->fetch, resource->parent, &source->settings,
 					&sampler->stats, &spec);
 	spec.pointers = &pointer;
 	spec.npointers = 1;
 	limit_pages(&spec);
-	if (!velt_fetch_open(&sampler->fetch, &spec, &error))
-		fetch_error(sampler, &error);
+	velt_source_open(source, &spec);
 	for (int i = 0; status == VELT_CURSOR_PAGE && i < MAX_PAGES; i++)
 	{
-		status = velt_fetch_next_page(&sampler->fetch, &page, &error);
-		if (status == VELT_CURSOR_FAILED)
-			fetch_error(sampler, &error);
+		status = next_page(sampler, &page);
 		if (status == VELT_CURSOR_PAGE)
 			sample_page_keys(sampler, page, &reservoir);
 	}
-	velt_cursor_close(sampler->fetch.cursor);
-	sampler->fetch.cursor = NULL;
+	velt_cursor_close(source->fetch.cursor);
+	source->fetch.cursor = NULL;
 	sampler->nkeys = reservoir.used;
 	return reservoir.seen;
 }
@@ -441,37 +412,31 @@ sample_by_key(Sampler *sampler, VeltCursorSpec *spec)
  * ----------
  */
 
-static void
-prepare(Sampler *sampler, Relation relation, HeapTuple *rows, int size)
+static List *
+all_attnums(TupleDesc desc)
 {
-	Oid			relid = RelationGetRelid(relation);
 	List	   *attnums = NIL;
 
-	sampler->relation = relation;
-	sampler->table_name =
-		psprintf("%s.%s", get_namespace_name(RelationGetNamespace(relation)),
-				 RelationGetRelationName(relation));
-	sampler->rows = rows;
-	velt_table_settings(relid, &sampler->settings);
-	sampler->table = velt_table_describe(relation,
-										 sampler->settings.resource);
-	for (int i = 0; i < RelationGetDescr(relation)->natts; i++)
+	for (int i = 0; i < desc->natts; i++)
 	{
-		if (!TupleDescAttr(RelationGetDescr(relation), i)->attisdropped)
+		if (!TupleDescAttr(desc, i)->attisdropped)
 			attnums = lappend_int(attnums, i + 1);
 	}
-	sampler->reader = velt_tuple_reader_create(relation, sampler->table,
-											   attnums);
+	return attnums;
+}
+
+static void
+init_sampler(Sampler *sampler, Relation relation, HeapTuple *rows, int size)
+{
+	velt_source_init(&sampler->source, relation,
+					 velt_table_resource(RelationGetRelid(relation)),
+					 all_attnums(RelationGetDescr(relation)),
+					 CurrentMemoryContext);
 	sampler->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "velt_fdw sampled row",
 												 ALLOCSET_DEFAULT_SIZES);
+	sampler->rows = rows;
 	init_reservoir(&sampler->reservoir, size);
-	velt_fetch_init(&sampler->fetch, CurrentMemoryContext);
-	sampler->fetch.session =
-		velt_session_acquire(GetUserId(), GetForeignServerIdByRelId(relid));
-	sampler->credentials =
-		velt_transport_credentials(velt_session_transport(sampler->fetch.session));
-	velt_tuple_reader_set_workspace(sampler->reader, sampler->credentials);
 }
 
 static int
@@ -479,23 +444,21 @@ acquire_sample_rows(Relation relation, int elevel, HeapTuple *rows, int size,
 					double *total_rows, double *total_dead_rows)
 {
 	Sampler    *sampler = palloc0(sizeof(Sampler));
+	VeltSource *source = &sampler->source;
 	VeltCursorSpec spec;
 	ErrorContextCallback context;
 
-	prepare(sampler, relation, rows, size);
-	velt_fetch_spec(&sampler->fetch, sampler->table->resource,
-					&sampler->settings, &sampler->stats, &spec);
-	spec.pointers = velt_tuple_reader_pointers(sampler->reader,
-											   &spec.npointers);
+	init_sampler(sampler, relation, rows, size);
 	context.callback = describe_context;
-	context.arg = sampler;
+	context.arg = source;
 	context.previous = error_context_stack;
 	error_context_stack = &context;
-	*total_rows = sampler->table->resource->filter_required ?
+	velt_source_acquire(source, GetUserId(), &sampler->stats, &spec);
+	*total_rows = source->resource->filter_required ?
 		sample_by_key(sampler, &spec) : sample_all(sampler, &spec);
 	error_context_stack = context.previous;
 	*total_dead_rows = 0;
-	velt_fetch_stop(&sampler->fetch);
+	velt_source_stop(source);
 	ereport(elevel,
 			(errmsg("\"%s\": table contains about %.0f rows; %d rows in sample, %lld requests",
 					RelationGetRelationName(relation), *total_rows,

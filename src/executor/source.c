@@ -5,7 +5,6 @@
 #include "postgres.h"
 
 #include "executor/source.h"
-#include "foreign/column.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "foreign/report.h"
@@ -18,7 +17,6 @@ velt_source_init(VeltSource *source, Relation relation,
 {
 	Oid			relid = RelationGetRelid(relation);
 	MemoryContext old = MemoryContextSwitchTo(context);
-	VeltTable  *table;
 
 	velt_fetch_init(&source->fetch, context);
 	source->page = NULL;
@@ -31,8 +29,9 @@ velt_source_init(VeltSource *source, Relation relation,
 	source->server_name =
 		GetForeignServer(GetForeignServerIdByRelId(relid))->servername;
 	velt_table_settings(relid, &source->settings);
-	table = velt_table_describe(relation, resource);
-	source->reader = velt_tuple_reader_create(relation, table, attnums);
+	source->table = velt_table_describe(relation, resource);
+	source->reader = velt_tuple_reader_create(relation, source->table,
+											  attnums);
 	MemoryContextSwitchTo(old);
 }
 

@@ -11,6 +11,7 @@
 
 #include "executor/fetch.h"
 #include "executor/tuple.h"
+#include "foreign/column.h"
 #include "foreign/option.h"
 #include "utils/rel.h"
 
@@ -18,6 +19,7 @@ typedef struct VeltSource
 {
 	const VeltResource *resource;
 	VeltSettings settings;		/* of the table over those of its server */
+	VeltTable  *table;
 	Relation	relation;
 	char	   *table_name;		/* with its schema, for messages */
 	char	   *server_name;
