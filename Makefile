@@ -16,6 +16,7 @@ CLIENT_OBJS = \
 	src/client/backlog.o \
 	src/client/buffer.o \
 	src/client/chain.o \
+	src/client/clock.o \
 	src/client/config.o \
 	src/client/cursor.o \
 	src/client/error.o \

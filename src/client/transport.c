@@ -9,12 +9,12 @@
  */
 #include "client/transport.h"
 
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/queue.h>
 
+#include "client/clock.h"
 #include "client/event_loop.h"
 #include "client/handle.h"
 #include "client/transfer.h"
@@ -23,12 +23,6 @@
 #define MAX_ROUNDS			8
 
 #define MINUTE_MS			60000
-
-/*
- * A connection that was not looked after for longer than this may have been
- * given up by the other side.
- */
-#define LONG_GAP_MS			1000
 
 typedef struct TransferList TransferList;
 
@@ -54,10 +48,7 @@ struct VeltTransport
 	CURL	  **idle;
 	int			nidle;
 
-	/* the clock of deadlines, which stands still while nobody drives */
-	int64_t		undriven_ms;	/* how far it is behind */
-	int64_t		left_ms;		/* since when it stands still; 0: it runs */
-	int64_t		entered_ms;		/* since when it runs */
+	VeltClock	clock;			/* of deadlines */
 
 	/* on the clock of velt_event_loop_now: the server's time never stops */
 	int64_t		paused_until_ms;	/* it wants to be left alone */
@@ -129,7 +120,6 @@ velt_transport_create(const VeltTransportConfig *config, VeltError *error)
 	TAILQ_INIT(&transport->queued);
 	TAILQ_INIT(&transport->delayed);
 	TAILQ_INIT(&transport->running);
-	transport->left_ms = velt_event_loop_now();
 	transport->multiplexes = !config->loopback_only;
 	transport->idle = calloc(config->max_concurrency, sizeof(CURL *));
 	if (!velt_config_copy(&transport->config, config) || transport->idle == NULL)
@@ -139,7 +129,11 @@ velt_transport_create(const VeltTransportConfig *config, VeltError *error)
 													   error)) != NULL &&
 			 (transport->loop = velt_event_loop_create(config->max_concurrency,
 													   error)) != NULL)
+	{
+		velt_clock_init(&transport->clock,
+						velt_event_loop_fd(transport->loop));
 		return transport;
+	}
 	velt_transport_destroy(transport);
 	return NULL;
 }
@@ -173,15 +167,14 @@ velt_transport_destroy(VeltTransport *transport)
 }
 
 /* ----------
- * The clock
+ * What is due
  * ----------
  */
 
 static int64_t
 clock_now(const VeltTransport *transport)
 {
-	return (transport->left_ms ? transport->left_ms :
-			velt_event_loop_now()) - transport->undriven_ms;
+	return velt_clock_now(&transport->clock);
 }
 
 /* When the next request may leave, for all that the server and we allow. */
@@ -218,7 +211,8 @@ next_due(const VeltTransport *transport)
 	if (!TAILQ_EMPTY(&transport->queued) &&
 		transport->nrunning < transport->config.max_concurrency)
 	{
-		int64_t		start = next_start(transport) - transport->undriven_ms;
+		int64_t		start = velt_clock_from_real(&transport->clock,
+												 next_start(transport));
 		int64_t		now = clock_now(transport);
 
 		/* what could start long ago is due now: nobody announced it then */
@@ -230,70 +224,33 @@ next_due(const VeltTransport *transport)
 	return due;
 }
 
-/* Whether something has happened that nobody has looked at. */
-static bool
-has_news(const VeltTransport *transport)
-{
-	struct pollfd fd = {velt_event_loop_fd(transport->loop), POLLIN, 0};
-
-	return poll(&fd, 1, 0) > 0;
-}
-
-/*
- * A wait was announced, and now another one is.  If something has happened
- * already, long after the first one began, nobody was there to see it.
- */
-static bool
-nobody_waited(const VeltTransport *transport, int64_t now)
-{
-	return now - transport->entered_ms >= LONG_GAP_MS && has_news(transport);
-}
-
 void
 velt_transport_enter(VeltTransport *transport)
 {
-	int64_t		now = velt_event_loop_now();
-	int64_t		gap;
 	VeltTransfer *transfer;
 
-	if (transport->left_ms == 0 && nobody_waited(transport, now))
-		transport->left_ms = transport->entered_ms;
-	transport->entered_ms = now;
-	if (transport->left_ms == 0)
+	if (!velt_clock_start(&transport->clock))
 		return;
-	gap = now - transport->left_ms;
-	transport->undriven_ms += gap;
-	transport->left_ms = 0;
 	/* what is to be found dead may have died meanwhile; later is no excuse */
-	if (gap < LONG_GAP_MS || !has_news(transport))
-		return;
 	TAILQ_FOREACH(transfer, &transport->running, link)
 		transfer->slept = transfer->resend_free = true;
 }
 
-/*
- * Who waits is woken when something is due, and comes here.  If that was long
- * ago, nobody has waited since, whatever was announced.
- */
 void
 velt_transport_leave(VeltTransport *transport)
 {
-	int64_t		due;
 	VeltTransfer *transfer;
+	int64_t		now;
 
-	if (transport->left_ms != 0)
+	if (!velt_clock_runs(&transport->clock) ||
+		!velt_clock_stop(&transport->clock, next_due(transport)))
 		return;
-	due = next_due(transport);
-	transport->left_ms = velt_event_loop_now();
-	if (due == VELT_NEVER ||
-		transport->left_ms - LONG_GAP_MS <= due + transport->undriven_ms)
-		return;
-	transport->left_ms = due + transport->undriven_ms - 1;
-	/* what has begun since then begins now */
+	now = clock_now(transport);
 	TAILQ_FOREACH(transfer, &transport->running, link)
 	{
-		if (transfer->started_ms > clock_now(transport))
-			transfer->started_ms = clock_now(transport);
+		/* what has begun since then begins now */
+		if (transfer->started_ms > now)
+			transfer->started_ms = now;
 	}
 }
 
@@ -426,10 +383,10 @@ start_queued(VeltTransport *transport, bool *started, VeltError *error)
 static bool
 arm_timer(VeltTransport *transport, VeltError *error)
 {
-	int64_t		due = next_due(transport);
+	int64_t		due = velt_clock_to_real(&transport->clock,
+										 next_due(transport));
 
-	return velt_event_loop_arm(transport->loop, due == VELT_NEVER ? due :
-							   due + transport->undriven_ms, error);
+	return velt_event_loop_arm(transport->loop, due, error);
 }
 
 /* Sends what was added. */
