@@ -3,8 +3,8 @@
  *		A stream of pages: paging, prefetch, fan-out and its bounds.
  *
  * What is to be asked stands in a backlog of chains; a fetch is one page of a
- * chain, from its request to the moment the caller is done with it.  Requests in flight
- * and finished pages together never exceed max_concurrency.
+ * chain, from its request to the moment the caller is done with it.  Requests
+ * in flight and finished pages together never exceed max_concurrency.
  *
  * A resource that must be asked key by key, without keys to ask for, has its
  * parent listed by a cursor of its own: the feeder.
