@@ -28,18 +28,15 @@ limit_counts_rows(PlannerInfo *root, RelOptInfo *input_rel)
 	VeltRelation *info;
 	ListCell   *lc;
 
-	if (parse->commandType != CMD_SELECT ||
-		parse->limitOption == LIMIT_OPTION_WITH_TIES ||
-		parse->rowMarks || parse->hasTargetSRFs || parse->groupClause ||
-		parse->groupingSets || parse->havingQual || parse->hasAggs ||
-		parse->hasWindowFuncs || parse->distinctClause ||
-		parse->sortClause || parse->setOperations)
+	/* grouped, distinct or sorted rows are of an upper relation */
+	if (input_rel->reloptkind != RELOPT_BASEREL || input_rel->joininfo)
+		return false;
+	if (parse->commandType != CMD_SELECT || parse->rowMarks ||
+		parse->hasTargetSRFs || parse->limitOption == LIMIT_OPTION_WITH_TIES)
 		return false;
 	/* whoever counts its calls would see the hint */
 	if (contain_volatile_functions(parse->limitCount) ||
 		contain_volatile_functions(parse->limitOffset))
-		return false;
-	if (input_rel->reloptkind != RELOPT_BASEREL || input_rel->joininfo)
 		return false;
 	/* of a relation that is proved to be empty nobody has asked the size */
 	info = input_rel->fdw_private;
