@@ -234,6 +234,25 @@ may_recheck_rows(const PlannerInfo *root)
 	return false;
 }
 
+/* Whether this place in the query allows a scan to join. */
+static bool
+allows_join(PlannerInfo *root, RelOptInfo *joinrel)
+{
+	return !may_recheck_rows(root) &&
+		bms_is_empty(joinrel->lateral_relids) &&
+		!has_placeholders(root, joinrel);
+}
+
+/* Whether the scan can evaluate all that decides about a row. */
+static bool
+can_filter(const VeltJoinRelation *join)
+{
+	return can_evaluate_all(join->on) &&
+		can_evaluate_all(join->keys->baserestrictinfo) &&
+		can_evaluate_all(join->tokens->baserestrictinfo) &&
+		(join->gates == NIL || velt_compat_gates_joins());
+}
+
 /* NULL if it cannot be done in one scan. */
 static VeltJoinRelation *
 make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
@@ -247,15 +266,9 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	join->kind = join_kind(jointype, keys_outer);
 	join->keys = keys_outer ? outerrel : innerrel;
 	join->tokens = keys_outer ? innerrel : outerrel;
-	if (join->kind == VELT_JOIN_NONE || may_recheck_rows(root) ||
-		!bms_is_empty(joinrel->lateral_relids) ||
-		has_placeholders(root, joinrel) ||
+	if (join->kind == VELT_JOIN_NONE || !allows_join(root, joinrel) ||
 		!classify_clauses(join, joinrel, jointype, clauses) ||
-		(join->gates != NIL && !velt_compat_gates_joins()) ||
-		!can_return(joinrel, join) ||
-		!can_evaluate_all(join->on) ||
-		!can_evaluate_all(join->keys->baserestrictinfo) ||
-		!can_evaluate_all(join->tokens->baserestrictinfo))
+		!can_filter(join) || !can_return(joinrel, join))
 		return NULL;
 	return join;
 }
