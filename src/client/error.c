@@ -151,6 +151,28 @@ hex_value(const char *text, const char *end, int digits)
  */
 #define MAX_BACKSLASHES		16
 
+static const char *
+skip_backslashes(const char *text, const char *end)
+{
+	const char *at = text;
+
+	while (at < end && *at == '\\' && at - text < MAX_BACKSLASHES)
+		at++;
+	return at;
+}
+
+/* A character by its number */
+typedef struct HexSpelling
+{
+	char		mark;
+	int			digits;
+} HexSpelling;
+
+static const HexSpelling url_spelling = {'%', 2};
+
+/* ... behind backslashes */
+static const HexSpelling json_spelling = {'u', 4};
+
 /*
  * How many bytes at text spell the character c: percent-encoded, as a JSON
  * escape with one or more backslashes, or as itself.  0 if they do not.
@@ -159,18 +181,15 @@ hex_value(const char *text, const char *end, int digits)
 static size_t
 spelled(const char *text, const char *end, char c, bool raw)
 {
-	const char *at = text;
+	const char *at = skip_backslashes(text, end);
+	const HexSpelling *hex = at > text ? &json_spelling : &url_spelling;
 
-	if (raw && *at == c)
+	if (raw && *text == c)
 		return 1;
-	if (*at == '%' && hex_value(at + 1, end, 2) == (unsigned char) c)
-		return 3;
-	while (at < end && *at == '\\' && at - text < MAX_BACKSLASHES)
-		at++;
-	if (at > text && at < end && *at == 'u' &&
-		hex_value(at + 1, end, 4) == (unsigned char) c)
-		return at + 5 - text;
-	if (at > text && at < end && *at == c)
+	if (at < end && *at == hex->mark &&
+		hex_value(at + 1, end, hex->digits) == (unsigned char) c)
+		return at + 1 + hex->digits - text;
+	if (at < end && *at == c)
 		return at + 1 - text;
 	return *text == c ? 1 : 0;
 }
