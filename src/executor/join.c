@@ -18,13 +18,13 @@
 #include "utils/memutils.h"
 
 /* What of a pair, of a token and of a key becomes a row. */
-typedef enum JoinRule
+enum JoinRule
 {
 	PAIRS = 1 << 0,				/* key and token, if they match */
 	LONE_TOKENS = 1 << 1,		/* those without a matching key */
 	LONE_KEYS = 1 << 2,			/* those without a matching token */
 	ONCE = 1 << 3,				/* a key's first match decides */
-} JoinRule;
+};
 
 static const int join_rules[] = {
 	[VELT_JOIN_INNER] = PAIRS,
@@ -56,7 +56,7 @@ typedef struct AskedKey
 
 struct VeltJoin
 {
-	int			rules;			/* JoinRule */
+	int			rules;			/* of JoinRule */
 	ExprContext *econtext;
 	ExprState  *conditions[VELT_JOIN_CONDITIONS];
 	Side		keys;
