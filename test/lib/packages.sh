@@ -75,6 +75,7 @@ need_packaging() {
     need build-essential 'what any Debian package is built with' \
         is_installed build-essential
     need debhelper 'to build a Debian package' command -v dh
+    need lintian "to check it against Debian's rules" command -v lintian
     need postgresql-server-dev-all "debhelper's part for PostgreSQL" \
         is_installed postgresql-server-dev-all
     need git 'to make the archive that is published' command -v git
