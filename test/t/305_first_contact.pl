@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use File::Path qw(make_path);
 use IO::Socket::INET;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -26,7 +27,7 @@ my $node = start_node();
 my $admin = VeltClient->new($node);
 $admin->query($_) for 'CREATE ROLE newcomer LOGIN', 'CREATE DATABASE fresh';
 my $newcomer = VeltClient->new($node, user => 'newcomer');
-my @seen;
+my (@seen, @without_hint);
 
 # The statement fails so, and its hint, or README.md, says what to do.
 sub stumbles
@@ -36,6 +37,7 @@ sub stumbles
 	my $error = fails_with($session, $sql, $sqlstate, $sql);
 
 	push @seen, $error->{message};
+	push @without_hint, $error->{message} unless $error->{hint};
 	like($error->{hint}, $hint, 'the next step') if $hint;
 	return;
 }
@@ -64,6 +66,16 @@ sub queries_say
 	return;
 }
 
+# The messages that README.md has a next step for.
+sub documented
+{
+	my ($table) = slurp_file("$FindBin::RealBin/../../README.md") =~
+	  /^\| message \| next \|\n\|---\|---\|\n((?:\|.*\n)+)/m
+	  or die 'README.md has no table of messages';
+
+	return $table =~ /^\| `(.*?)` \|/mg;
+}
+
 sub server { return $admin->query("ALTER SERVER velt OPTIONS ($_[0])"); }
 
 sub mapping
@@ -73,11 +85,79 @@ sub mapping
 }
 
 # ----------
+# The files
+# ----------
+
+# Where CREATE EXTENSION looks first.
+my $major = int($admin->value('SHOW server_version_num') / 10_000);
+my $files = tempdir();
+my $extensions = ($major >= 18 ? $files :
+	  $files . $admin->value(
+		"SELECT setting FROM pg_config WHERE name = 'SHAREDIR'"))
+  . '/extension';
+make_path($extensions);
+write_file("$extensions/velt_fdw--1.0.sql",
+	slurp_file("$FindBin::RealBin/../../src/velt_fdw--1.0.sql"));
+
+# The library of this server: a backend that has it loaded knows.
+$admin->query('SELECT velt_fdw_version()');
+my ($library) = slurp_file('/proc/' . $admin->pid . '/maps') =~
+  m{ (/.*/velt_fdw\.so)$}m
+  or die 'no backend has velt_fdw.so';
+
+# Where there is one with another text, as long, in place of this.
+sub changed_library
+{
+	my ($old, $new) = @_;
+	my $content = slurp_file($library);
+
+	$content =~ s/\Q$old\E/$new/g or die "$library has no $old";
+	write_file("$files/velt_fdw.so", $content);
+	return "$files/velt_fdw";
+}
+
+# CREATE EXTENSION with such files fails so.
+sub lacks
+{
+	my ($module, $sqlstate, %args) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my $session = VeltClient->new($node, dbname => 'fresh');
+
+	write_file("$extensions/velt_fdw.control",
+		"default_version = '" . ($args{version} // '1.0') . "'\n"
+		  . "module_pathname = '$module'\nrelocatable = true\n");
+	$session->query($major >= 18 ?
+		  'SET extension_control_path = ' . literal("$files:\$system") :
+		  'SET extension_destdir = ' . literal($files));
+	stumbles($session, 'CREATE EXTENSION ' . ($args{name} // 'velt_fdw'),
+		$sqlstate, $args{hint});
+	$session->close;
+	return;
+}
+
+# This machine may have the package: what is not to be there has a name that
+# nothing has.
+lacks($library, '0A000', name => 'velt_fdw_gone', hint => qr/installed/);
+lacks('$libdir/velt_fdw_gone', '58P01');
+s/_gone// for @seen, @without_hint;
+
+lacks($library, '22023', version => '9.9');
+lacks(
+	changed_library(
+		pack('l4', $major * 100, 100, 32, 64),
+		pack('l4', ($major + 1) * 100, 100, 32, 64)),
+	'XX000');
+lacks(changed_library('libcurl.so.4', 'libcurl.so.9'), '58P01|XX000');
+like($seen[-1], qr/: libcurl\.so\.9: /, 'it says what cannot be loaded');
+lacks(changed_library('velt_fdw_check', 'velt_fdw_other'), '42883');
+
+# ----------
 # The extension, the server
 # ----------
 
 {
 	my $fresh = VeltClient->new($node, dbname => 'fresh');
+	stumbles($fresh, "SELECT * FROM velt_fdw_check('velt')", '42883');
 	stumbles($fresh, 'CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw', '42704');
 	$fresh->close;
 	$fresh = VeltClient->new($node, dbname => 'fresh', user => 'newcomer');
@@ -85,6 +165,7 @@ sub mapping
 	$fresh->close;
 }
 stumbles($newcomer, 'CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw', '42501');
+stumbles($admin, "SELECT * FROM velt_fdw_check('velt')", '42704');
 my $create = 'CREATE SERVER velt FOREIGN DATA WRAPPER velt_fdw';
 stumbles($admin, "$create OPTIONS (api_url 'api.velt.dev')",
 	'HV024', qr/"https:\/\//);
@@ -185,11 +266,14 @@ is($newcomer->value('SELECT count(*) FROM velt.api_keys'), 25, 'at last');
 # What README.md says of messages, and what psql shows
 # ----------
 
-my ($table) = slurp_file("$FindBin::RealBin/../../README.md") =~
-  /^\| message \| next \|\n\|---\|---\|\n((?:\|.*\n)+)/m;
-for my $message ($table =~ /^\| `(.*?)` \|/mg)
+for my $message (documented())
 {
 	ok(scalar(grep { /\Q$message\E/ } @seen), "README.md: $message");
+}
+for my $message (@without_hint)
+{
+	ok(scalar(grep { $message =~ /\Q$_\E/ } documented()),
+		"README.md has: $message");
 }
 
 my ($described) = run_command(
