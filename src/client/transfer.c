@@ -59,7 +59,7 @@ allow_resend(VeltTransfer *transfer)
 static bool
 has_port(curl_socket_t fd, int port)
 {
-	struct sockaddr_storage address;
+	struct sockaddr_storage address = {.ss_family = AF_UNSPEC};
 	socklen_t	size = sizeof(address);
 
 	if (getsockname(fd, (struct sockaddr *) &address, &size) != 0)

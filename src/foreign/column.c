@@ -13,6 +13,10 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
+static void unknown_column(Relation relation, const char *column,
+						   const char *wanted, const VeltResource *resource)
+			__attribute__((noreturn));
+
 static void
 unknown_column(Relation relation, const char *column, const char *wanted,
 			   const VeltResource *resource)

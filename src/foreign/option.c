@@ -411,6 +411,9 @@ similar_option(const char *name, Oid catalog)
 	return closest;
 }
 
+static void unknown_option(const char *name, Oid catalog)
+			__attribute__((noreturn));
+
 static void
 unknown_option(const char *name, Oid catalog)
 {

@@ -359,6 +359,7 @@ static void
 test_date(void)
 {
 	time_t		later = time(NULL) + 20;
+	struct tm	utc;
 	char		response[300];
 	int64_t		wait;
 	Net			net;
@@ -366,9 +367,10 @@ test_date(void)
 	open_retrying(&net);
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
+	gmtime_r(&later, &utc);
 	strftime(response, sizeof(response),
 			 "HTTP/1.1 503 X\r\nRetry-After: %a, %d %b %Y %H:%M:%S GMT\r\n"
-			 EMPTY "\r\n", gmtime(&later));
+			 EMPTY "\r\n", &utc);
 	answer_raw(&net, 0, response);
 	wait = wait_begun(&net);
 	ok(wait >= 17000 && wait <= 20000, "Retry-After as a date: %d ms",

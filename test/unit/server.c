@@ -166,15 +166,23 @@ server_url(Server *server, const char *scheme)
  * ----------
  */
 
+/* The next connection's descriptor, or -1. */
+static int
+accept_next(const Server *server)
+{
+	if (server->fd < 0 || server->nconnections == MAX_CONNECTIONS)
+		return -1;
+	/* cppcheck-suppress nullPointer ; whoever connects need not be told */
+	return accept4(server->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+}
+
 static void
 accept_all(Server *server)
 {
 	int			fd;
 	int			on = 1;
 
-	while (server->fd >= 0 && server->nconnections < MAX_CONNECTIONS &&
-		   (fd = accept4(server->fd, NULL, NULL,
-						 SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+	while ((fd = accept_next(server)) >= 0)
 	{
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		server->connections[server->nconnections++].fd = fd;

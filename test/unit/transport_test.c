@@ -183,6 +183,7 @@ descriptors_to_inherit(void)
 	struct dirent *entry;
 	int			n = 0;
 
+	/* cppcheck-suppress readdirCalled ; readdir_r is obsolete */
 	while ((entry = readdir(directory)) != NULL)
 	{
 		n += entry->d_name[0] != '.' && is_inherited(atoi(entry->d_name));
@@ -197,6 +198,7 @@ descriptors(void)
 	DIR		   *directory = opendir("/proc/self/fd");
 	int			n = 0;
 
+	/* cppcheck-suppress readdirCalled ; readdir_r is obsolete */
 	while (readdir(directory) != NULL)
 		n++;
 	closedir(directory);
