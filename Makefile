@@ -109,6 +109,12 @@ include $(PGXS)
 unit unit-sanitize unit-valgrind unit-coverage:
 	$(MAKE) -f $(srcdir)/test/unit/Makefile $@
 
+# The C sources in PostgreSQL's format; whether they are in it.
+.PHONY: indent indent-check
+indent indent-check:
+	cd $(srcdir) && CC='$(CC)' CPPFLAGS='$(CPPFLAGS)' perl test/lib/indent.pl \
+		$(if $(filter indent,$@),--apply,--check)
+
 .PHONY: dist
 dist:
 	git -C $(srcdir) archive --format=zip --prefix=$(DIST)/ \

@@ -13,6 +13,10 @@
  */
 #include <stdlib.h>
 
+#ifndef OPTIONS
+#define OPTIONS		""
+#endif
+
 extern const char *__ubsan_default_options(void);
 static void settle(void) __attribute__((constructor));
 
