@@ -66,10 +66,16 @@ sub queries_say
 	return;
 }
 
+# A page of the documentation.
+sub page
+{
+	return slurp_file("$FindBin::RealBin/../../$_[0]");
+}
+
 # The messages that README.md has a next step for.
 sub documented
 {
-	my ($table) = slurp_file("$FindBin::RealBin/../../README.md") =~
+	my ($table) = page('README.md') =~
 	  /^\| message \| next \|\n\|---\|---\|\n((?:\|.*\n)+)/m
 	  or die 'README.md has no table of messages';
 
@@ -97,7 +103,7 @@ my $extensions = ($major >= 18 ? $files :
   . '/extension';
 make_path($extensions);
 write_file("$extensions/velt_fdw--1.0.sql",
-	slurp_file("$FindBin::RealBin/../../src/velt_fdw--1.0.sql"));
+	page('src/velt_fdw--1.0.sql'));
 
 # The library of this server: a backend that has it loaded knows.
 $admin->query('SELECT velt_fdw_version()');
@@ -261,6 +267,63 @@ $admin->query('GRANT SELECT ON velt.api_keys TO newcomer');
 stumbles($newcomer, 'SELECT * FROM velt.api_keys', '42704');
 add_mapping($newcomer, 'velt');
 is($newcomer->value('SELECT count(*) FROM velt.api_keys'), 25, 'at last');
+
+# ----------
+# What newcomers copy
+# ----------
+
+# The page's block that begins so does that, as a superuser in a database of
+# its own; what it returns, or a query after it, are these rows.
+sub copies
+{
+	my ($page, $beginning, $query, $expected, %replace) = @_;
+	local $Test::Builder::Level = $Test::Builder::Level + 1;
+	my ($block) = page($page) =~ /^ *```sql\n( *\Q$beginning\E.*?)^ *```/ms
+	  or die "$page has no block that begins with $beginning";
+
+	for my $there (sort keys %replace)
+	{
+		$block =~ s/\Q$there\E/$replace{$there}/
+		  or die "$page has no $there";
+	}
+	my @rows = split /\n/, $node->safe_psql('sixty', $block . $query);
+
+	is_deeply([ sort @rows ], [ sort @$expected ], "$page: $beginning");
+	return;
+}
+
+$admin->query('CREATE DATABASE sixty');
+copies(
+	'README.md',
+	'CREATE EXTENSION velt_fdw',
+	'',
+	[
+		map {
+			my $n = $_;
+			map {
+				sprintf 'velt_api_key_%06d|Key %d|Token %d|%s', $n, $n, $_,
+				  $_ == 1 && $n % 3 == 0 ? '{}' :
+				  "{example-$n.com,app.example-$n.com}"
+			} 1, 2
+		} map { 2 * $_ } 1 .. 12
+	],
+	'WRAPPER velt_fdw;' => 'WRAPPER velt_fdw OPTIONS (api_url '
+	  . literal($api->url) . ');',
+	workspace_abc123 => $workspace,
+	"auth_token '\xE2\x80\xA6'" => "auth_token '$token'");
+$node->safe_psql('sixty', 'CREATE SCHEMA reporting; CREATE ROLE reporter');
+copies(
+	'README.md',
+	'CREATE VIEW reporting.api_keys',
+	'SELECT count(*) FROM reporting.api_keys', [25]);
+$node->safe_psql('sixty',
+	"CREATE TYPE velt.key_type AS ENUM ('testing', 'production')");
+copies(
+	'docs/reference.md',
+	'CREATE FOREIGN TABLE velt.key_kinds',
+	"SELECT key, kind, plan, raw->>'apiKeyName' FROM velt.key_kinds
+		WHERE key = 'velt_api_key_000001'",
+	['velt_api_key_000001|testing||Key 1']);
 
 # ----------
 # What README.md says of messages, and what psql shows
