@@ -136,20 +136,38 @@ run_lintian() {
 }
 
 # Where nothing else is: what the package lacks is missing.  A server of its
-# own looks for extensions there, so the system stays as it is.
+# own looks for extensions there, so the system stays as it is; from 18 on as
+# docs/reference.md says.
 use_package() {
-    local file version
+    local file version major settings=()
 
     file=$(package_file)
     [[ ${file##*/} =~ ^postgresql-([0-9]+)- ]] || return 1
+    major=${BASH_REMATCH[1]}
     # shellcheck disable=SC2034 # for start_server
-    PG_CONFIG=/usr/lib/postgresql/${BASH_REMATCH[1]}/bin/pg_config
+    PG_CONFIG=/usr/lib/postgresql/$major/bin/pg_config
+    if ((major >= 18)); then
+        documented_settings "$major" || return 1
+    fi
     dpkg-deb --extract "$file" "$workplace/install" &&
         start_server || return 1
     version=$(with_simulator psql -X -At -v ON_ERROR_STOP=1 \
-        -f test/demo/connect.sql \
+        "${settings[@]}" -f test/demo/connect.sql \
         -c 'SELECT count(*) FROM velt.auth_tokens' \
         -c 'SELECT velt_fdw_version()') || return 1
     echo "$version"
     [[ $version == *$'\n'50$'\n'velt_fdw* ]]
+}
+
+# documented_settings MAJOR: fills $settings with what psql is to set, in place
+# of the server's own.
+documented_settings() {
+    local name line
+
+    for name in extension_control_path dynamic_library_path; do
+        line=$(grep "^$name = " docs/reference.md) || return 1
+        [[ $line == */opt/velt/*/18* ]] || return 1
+        line=${line/\/opt\/velt/$workplace/install}
+        settings+=(-c "SET ${line/\/18/\/$1}")
+    done
 }
