@@ -1,7 +1,8 @@
 # shellcheck shell=bash disable=SC2034,SC2154 # others' variables
 #
 #> matrix [VERSION...]      as root: check with PostgreSQL 15, 17, 18 and 19,
-#>                          each in a chroot of the Debian that has it
+#>                          each in a chroot of the Debian that has it; 17
+#>                          also as what 15 is upgraded to
 #
 # A chroot is made once and kept, with all packages, in VELT_MATRIX_CACHE
 # (default ${XDG_CACHE_HOME:-/var/cache}/velt_fdw-matrix): remove it, to have a
@@ -14,6 +15,9 @@ verb_stays=yes
 
 # Debian has no PostgreSQL 16.
 declare -A suites_of=([15]=bookworm [17]=trixie [18]=forky [19]=sid)
+
+# The version that pg_upgrade comes from, where that is another.
+declare -A older_than=([17]=15)
 
 # Versions that Debian's suite itself has not, or not yet.
 declare -A experimental=([19]=yes)
@@ -137,7 +141,8 @@ make_chroot() {
         --cache-dir="$cache/packages" "$suite" "$new" "$mirror" "$script" &&
         set_sources "$1" "$new" &&
         in_chroot "$new" "PG_CONFIG=$(pg_config_of "$1") \
-            test/run packages"; } &>"$scratch/log"; then
+            test/run packages" && add_older "$1" "$new"; } \
+        &>"$scratch/log"; then
         tail -n 30 "$scratch/log" >&2
         return 1
     fi
@@ -158,6 +163,17 @@ set_sources() {
         'Pin-Priority: 990' >"$apt/preferences.d/postgresql"
 }
 
+# add_older VERSION DIRECTORY: beside it, the version that it is upgraded from,
+# of the suite that has that one; all else stays the newer suite's
+add_older() {
+    local old=${older_than[$1]:-}
+
+    [[ -n $old ]] || return 0
+    echo "deb $mirror ${suites_of[$old]} main" \
+        >"$2/etc/apt/sources.list.d/${suites_of[$old]}.list" &&
+        in_chroot "$2" "PG_CONFIG=$(pg_config_of "$old") test/run packages"
+}
+
 pg_config_of() {
     echo "/usr/lib/postgresql/$1/bin/pg_config"
 }
@@ -168,7 +184,8 @@ pg_config_of() {
 
 # Whether all went well.
 try_version() {
-    local directory=$cache/$1-${suites_of[$1]} log=$scratch/$1.log status=0
+    local old=${older_than[$1]:-} log=$scratch/$1.log status=0
+    local directory=$cache/$1-${suites_of[$1]}${old:+-from-$old}
     local started pg_config
 
     pg_config=$(pg_config_of "$1")
@@ -178,12 +195,23 @@ try_version() {
         return 1
     fi
     say "PostgreSQL $1, in a chroot of ${suites_of[$1]}"
-    in_chroot "$directory" "PG_CONFIG=$pg_config .ci/run" \
+    in_chroot "$directory" "PG_CONFIG=$pg_config \
+        OLD_PG_CONFIG=$(pg_config_of "${old:-$1}") .ci/run" \
         > >(tee "$log") 2>&1 || status=$?
     # shellcheck disable=SC2046 # its words
     note "$1" $(versions_in "$directory" "$pg_config") \
         "$(outcome "$log" "$status")" "$started"
+    note_upgrade "$1" "${old:-$1}" "$log"
     return "$status"
+}
+
+# note_upgrade VERSION OLD LOG: a line of its own, as it counts among the tests
+note_upgrade() {
+    awk -v debian="${suites_of[$1]}" -v versions="$2 to $1" \
+        '$3 ~ /_pg_upgrade$/ {
+            printf "%-9s %-10s %-24s %-36s %8s\n", debian, versions, "",
+                "pg_upgrade: " $1, $(NF - 1) " " $NF
+        }' "$3" >>"$scratch/table"
 }
 
 # PostgreSQL's, libcurl's, json-c's and the compiler's.
