@@ -59,10 +59,11 @@ sub new
 	for my $arg (sort keys %args)
 	{
 		croak "VeltSimulator->new: unknown argument \"$arg\""
-		  unless $arg =~ /^(config|tls|nginx|nginx_cache)$/;
+		  unless $arg =~ /^(config|port|tls|nginx|nginx_cache)$/;
 	}
 	push @options, '--config', $json->encode($args{config})
 	  if $args{config};
+	push @options, '--port', $args{port} if $args{port};
 	push @options, '--nginx', $args{nginx} if $args{nginx};
 	push @options, '--nginx-cache' if $args{nginx_cache};
 	if (my $tls = $args{tls})

@@ -24,6 +24,8 @@ def parse(arguments):
     parser.add_argument("--config", type=json.loads, default={},
                         metavar="JSON")
     parser.add_argument("--config-file", metavar="FILE")
+    parser.add_argument("--port", type=int, default=0,
+                        help="of the API; by default the kernel's choice")
     parser.add_argument("--tls-cert", metavar="FILE")
     parser.add_argument("--tls-key", metavar="FILE")
     parser.add_argument("--tls-client-ca", metavar="FILE",
@@ -57,10 +59,10 @@ def tls_context(options):
     return context
 
 
-async def listen(factory, context=None):
-    """Serve on a port of the kernel's choice; returns (server, port)."""
+async def listen(factory, context=None, port=0):
+    """Serve on a port, by default of the kernel's choice: (server, port)."""
     server = await asyncio.get_running_loop().create_server(
-        factory, "127.0.0.1", 0, ssl=context, backlog=1024)
+        factory, "127.0.0.1", port, ssl=context, backlog=1024)
     return server, server.sockets[0].getsockname()[1]
 
 
@@ -71,7 +73,8 @@ async def serve(options):
     control_app = Control(exchange)
     context = tls_context(options)
     # Servers and sockets are held by these names until the end.
-    main, port = await listen(lambda: Connection(exchange), context)
+    main, port = await listen(lambda: Connection(exchange), context,
+                              options.port)
     control, control_port = await listen(lambda: Connection(control_app))
     proxy, proxy_port = await listen(lambda: Proxy(exchange))
     silence, silent_port = await listen(Silence)
