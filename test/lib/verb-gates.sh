@@ -19,6 +19,10 @@ tidy_checks+=,-bugprone-implicit-widening-of-multiplication-result
 tidy_checks+=,-clang-analyzer-optin.performance.Padding
 tidy_checks+=,-clang-analyzer-security.insecureAPI.DeprecatedOrUnsafeBufferHandling
 
+# How many states of a function the analyzer looks at: a third of its default,
+# in a third of the time.
+tidy_depth=75000
+
 verb_needs() {
     local indent=pg-bsd-indent
 
@@ -92,7 +96,9 @@ tidy_findings() {
     read -ra flags < <(make_variable CPPFLAGS)
     find src -name '*.c' -print0 |
         xargs -0 -P"$(nproc)" -I{} clang-tidy --quiet --warnings-as-errors='*' \
-            --checks="$tidy_checks" {} -- "${flags[@]}" 2>/dev/null |
+            --checks="$tidy_checks" {} -- "${flags[@]}" \
+            -Xclang -analyzer-config -Xclang "max-nodes=$tidy_depth" \
+            2>/dev/null |
         sed "s|^$PWD/||"
     return "${PIPESTATUS[1]}"
 }
