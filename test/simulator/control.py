@@ -6,6 +6,9 @@ import config as configuration
 import faults
 from api import Answer
 from framing import frame, with_request_id
+from stats import pick
+
+STATISTIC = "/stats/"
 
 
 class Control:
@@ -23,6 +26,9 @@ class Control:
 
     def get_stats(self, body):
         return self.exchange.stats.report()
+
+    def get_statistic(self, key):
+        return pick(self.exchange.stats.report(), key)
 
     def get_config(self, body):
         return self.exchange.config
@@ -46,8 +52,12 @@ class Control:
     def handle(self, connection, head, body):
         route = self.routes.get((head.method, head.path))
         try:
-            status, document = 200, route(body) if route else None
-            if route is None:
+            if route:
+                status, document = 200, route(body)
+            elif head.method == "GET" and head.path.startswith(STATISTIC):
+                status, document = 200, self.get_statistic(
+                    head.path[len(STATISTIC):])
+            else:
                 status, document = 404, {"error": "no such verb"}
         except (ValueError, TypeError, AttributeError) as error:
             status, document = 400, {"error": str(error)}

@@ -83,7 +83,8 @@ async def serve(options):
     ready = {
         "url": "%s://127.0.0.1:%d" % ("https" if context else "http", port),
         "control": control_url,
-        "ctl": "%s %s ctl %s" % (sys.executable, SCRIPT, control_url),
+        # Without the site's modules it starts in half the time.
+        "ctl": "%s -E -S %s ctl %s" % (sys.executable, SCRIPT, control_url),
         "pid": os.getpid(),
         "stall_url": "http://127.0.0.1:%d" % stalled.port,
         "tls_stall_url": "https://127.0.0.1:%d" % silent_port,

@@ -76,3 +76,18 @@ class Stats:
             "http_versions": self.http_versions,
             "proxy": {"requests": list(self.proxy_requests)},
         }
+
+
+def pick(report, key):
+    """The value of a dotted key; keys and numbers are steps, and 'length'
+    counts a list."""
+    value = report
+    for step in key.split("."):
+        try:
+            if isinstance(value, list):
+                value = len(value) if step == "length" else value[int(step)]
+            else:
+                value = value[step]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise ValueError("no such key: %s" % key)
+    return value
