@@ -51,8 +51,8 @@ build_preloaded() {
 
 # The client's tests have a build of their own, with both sanitizers and a
 # search for leaks.
-check_unit() {
-    tap_result unit client "$unit_timeout_s" \
+start_unit() {
+    start_job "$unit_timeout_s" \
         env -u COPT -u LD_PRELOAD -u ASAN_OPTIONS \
         make -s -j"$(nproc)" unit-sanitize
 }

@@ -1,7 +1,9 @@
-# shellcheck shell=bash disable=SC2154 # others' variables
+# shellcheck shell=bash disable=SC1091,SC2154 # others' parts
 #
 #> check [SUITE [NAME...]]  build, and run every test, or those of one suite:
 #>                          layers, unit, fuzz, regress or tap
+
+source "$lib/tasks.sh"
 
 suites=(layers unit fuzz regress tap)
 unit_timeout_s=300
@@ -32,7 +34,7 @@ verb_main() {
     conclude
 }
 
-# run_suites [SUITE [NAME...]]
+# run_suites [SUITE [NAME...]]: what is short at once, the rest side by side
 run_suites() {
     local suite=${1:-}
 
@@ -41,6 +43,7 @@ run_suites() {
     for suite in ${suite:-"${suites[@]}"}; do
         "check_$suite" "$@"
     done
+    run_tasks
 }
 
 conclude() {
@@ -175,29 +178,53 @@ strays_of_versions() {
 # ----------
 
 check_unit() {
-    tap_result unit client "$unit_timeout_s" make -s -j"$(nproc)" unit
+    add_task unit client
+}
+
+start_unit() {
+    start_job "$unit_timeout_s" make -s -j"$(nproc)" unit
+}
+
+report_unit() {
+    report_protocol unit "$@"
 }
 
 # The fuzz targets over what is known to be hard, with the sanitizers; test/run
 # fuzz looks for more.
 check_fuzz() {
-    local make=(make -s -j"$(nproc)" -f test/fuzz/Makefile)
-
-    tap_result fuzz corpus "$fuzz_timeout_s" \
-        env -u COPT -u LD_PRELOAD "${make[@]}" replay
+    add_task fuzz corpus
 }
 
-# tap_result SUITE NAME SECONDS PROGRAM ARGUMENT...
+start_fuzz() {
+    local make=(make -s -j"$(nproc)" -f test/fuzz/Makefile)
+
+    start_job "$fuzz_timeout_s" env -u COPT -u LD_PRELOAD "${make[@]}" replay
+}
+
+report_fuzz() {
+    report_protocol fuzz "$@"
+}
+
+# tap_result SUITE NAME SECONDS PROGRAM ARGUMENT...: of a program that says it
+# in TAP, run alone
 tap_result() {
-    local suite=$1 name=$2 log=$workplace/log/$1-$2.log started status=0 counts
+    local suite=$1 name=$2 started status=0
 
     shift 2
     started=$(now_ms)
-    job "$@" &>"$log" || status=$?
-    read -ra counts < <(awk -v status="$status" -f test/lib/tap.awk "$log")
-    result "$suite" "$name" "${counts[@]}" $(($(now_ms) - started))
+    job "$@" &>"$(log_of "$suite" "$name")" || status=$?
+    report_protocol "$suite" "$name" "$status" $(($(now_ms) - started))
+}
+
+# report_protocol SUITE NAME STATUS MILLISECONDS: its log is in TAP
+report_protocol() {
+    local log counts
+
+    log=$(log_of "$1" "$2")
+    read -ra counts < <(awk -v status="$3" -f test/lib/tap.awk "$log")
+    result "$1" "$2" "${counts[@]}" "$4"
     if ((counts[1] > 0)); then
-        failures_of_tap "$status" <"$log" | detail
+        failures_of_tap "$3" <"$log" | detail
     fi
 }
 
@@ -217,11 +244,25 @@ failures_of_tap() {
 
 # check_regress NAME...: default is all
 check_regress() {
-    local log=$workplace/log/regress.log names=("$@") name unfinished=0
-
+    regress_names=("$@")
     (($# > 0)) || list_regress
-    run_regress "${names[*]}" &>"$log" || true
-    for name in "${names[@]}"; do
+    add_task regress all
+}
+
+start_regress() {
+    local options=(--temp-instance="$workplace/regress"
+        --temp-config="$workplace/server.conf" --encoding=UTF8)
+
+    start_job "$regress_timeout_s" make -s installcheck TAP_TESTS= \
+        REGRESS="${regress_names[*]}" EXTRA_REGRESS_OPTS="${options[*]}"
+}
+
+# Each of its tests has its own result.
+report_regress() {
+    local log name unfinished=0
+
+    log=$(log_of regress "$1")
+    for name in "${regress_names[@]}"; do
         regress_result "$name" "$log" || unfinished=1
     done
     if [[ -s regression.diffs ]]; then
@@ -235,20 +276,12 @@ check_regress() {
 list_regress() {
     local file name
 
-    read -ra names < <(make_variable REGRESS) || names=()
+    read -ra regress_names < <(make_variable REGRESS) || regress_names=()
     for file in sql/*.sql; do
         name=$(basename "$file" .sql)
-        [[ " ${names[*]} " == *" $name "* ]] || result regress \
+        [[ " ${regress_names[*]} " == *" $name "* ]] || result regress \
             "$name: not in the Makefile's REGRESS" 0 1 0
     done
-}
-
-run_regress() {
-    local options=(--temp-instance="$workplace/regress"
-        --temp-config="$workplace/server.conf" --encoding=UTF8)
-
-    job "$regress_timeout_s" make -s installcheck TAP_TESTS= REGRESS="$1" \
-        EXTRA_REGRESS_OPTS="${options[*]}"
 }
 
 # regress_result NAME LOG: status 1 where pg_regress gave up before this test
@@ -277,14 +310,25 @@ make_variable() {
 
 # check_tap NAME...: of a file in test/t, without .pl; default is all
 check_tap() {
-    local file files=("${@/#/test/t/}")
+    local name names=("$@")
 
-    files=("${files[@]/%/.pl}")
-    (($# > 0)) || files=(test/t/*.pl)
+    if (($# == 0)); then
+        names=(test/t/*.pl)
+        names=("${names[@]#test/t/}")
+        names=("${names[@]%.pl}")
+    fi
     export_tap_environment
-    for file in "${files[@]}"; do
-        tap_result tap "$(basename "$file" .pl)" "$tap_timeout_s" perl "$file"
+    for name in "${names[@]}"; do
+        add_task tap "$name"
     done
+}
+
+start_tap() {
+    start_job "$tap_timeout_s" perl "test/t/$1.pl"
+}
+
+report_tap() {
+    report_protocol tap "$@"
 }
 
 # As PGXS has it for installcheck, and what lets a server find the extension.

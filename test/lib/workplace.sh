@@ -138,37 +138,40 @@ close_workplace() {
     wait "$janitor_pid" || true
 }
 
-# Reads what is at work: a process id, or that of a group with a minus, or an
-# empty line for nothing.
+# Reads what is at work, all of it on a line, as kill has it: process ids, and
+# those of groups with a minus.
 janitor() {
-    local line at_work=
+    local line last=
 
     trap '' HUP INT TERM
     trap - EXIT
     while read -r line; do
-        at_work=$line
+        last=$line
     done
-    [[ -z $at_work ]] || end TERM "$at_work"
+    # shellcheck disable=SC2086 # its words
+    [[ -z $last ]] || end TERM $last
     end_servers
     # A test may have left a directory that nobody may enter.
     rm -rf "$workplace" 2>/dev/null ||
         { chmod -R u+rwX "$workplace" && rm -rf "$workplace"; }
 }
 
-# end SIGNAL PROCESS: as kill has them; waits for the end
+# end SIGNAL PROCESS...: as kill has them; waits for the end
 end() {
-    local i
+    local signal=$1 i
 
-    kill -s "$1" -- "$2" 2>/dev/null || return 0
+    shift
+    kill -s "$signal" -- "$@" 2>/dev/null || return 0
     for ((i = 0; i < end_timeout_s * 50; i++)); do
-        runs "$2" || return 0
+        runs "$@" || return 0
         sleep 0.02
     done
-    kill -s KILL -- "$2" 2>/dev/null || true
+    kill -s KILL -- "$@" 2>/dev/null || true
 }
 
-# Whether a process, or one of a group, still runs.  kill -0 would also count
-# the dead that nobody has buried: in a container there may be no undertaker.
+# runs PROCESS...: whether any of them, or of a group, still does.  kill -0
+# would also count the dead that nobody has buried: in a container there may
+# be no undertaker.
 runs() {
     local file stat pid state group
 
@@ -177,7 +180,7 @@ runs() {
         # 12 (name) S parent group ...; a name may have blanks and brackets
         pid=${stat%% *}
         read -r state _ group _ <<<"${stat##*) }"
-        if [[ $state != [ZX] && ($1 == "$pid" || $1 == "-$group") ]]; then
+        if [[ $state != [ZX] && " $* " == *" "@("$pid"|"-$group")" "* ]]; then
             return 0
         fi
     done
@@ -198,33 +201,71 @@ end_servers() {
         done
 }
 
+# What was started and not waited for yet: by its process id, as kill has it.
+declare -A at_work=()
+
 # job SECONDS PROGRAM ARGUMENT...: in a process group of its own, so that it
 # can be ended with all its children; its time is limited
 job() {
+    start_job "$@"
+    await "$job_pid"
+}
+
+# start_job SECONDS PROGRAM ARGUMENT...: a job, and does not wait for it; sets
+# job_pid
+start_job() {
     set -m
     timeout --kill-after=5 "$@" </dev/null &
     set +m
-    await "-$!"
+    job_pid=$!
+    at_work[$job_pid]=-$job_pid
+    tell_janitor
 }
 
 # attended PROGRAM ARGUMENT...: at the terminal, if there is one
 attended() {
     "$@" <&0 &
+    at_work[$!]=$!
+    tell_janitor
     await "$!"
 }
 
 # In the background and waited for, since bash puts off its traps until a
 # program in the foreground has ended.
 await() {
-    local pid=${1#-} status=0
+    local status=0
 
-    echo "$1" >&"$janitor_pipe"
     while :; do
         status=0
-        wait "$pid" || status=$?
+        wait "$1" || status=$?
         # A signal that is only taken notice of ends the wait, too.
-        kill -0 "$pid" 2>/dev/null || break
+        kill -0 "$1" 2>/dev/null || break
     done
-    echo >&"$janitor_pipe"
+    forget "$1"
     return "$status"
+}
+
+# The first to end of those at work: sets job_pid and job_status.
+await_any() {
+    while :; do
+        job_status=0
+        # "wait -n" does not know those any more that a signal has ended.
+        for job_pid in "${!at_work[@]}"; do
+            kill -0 "$job_pid" 2>/dev/null && continue
+            wait "$job_pid" || job_status=$?
+            break 2
+        done
+        wait -n -p job_pid "${!at_work[@]}" || job_status=$?
+        [[ -z ${job_pid:-} ]] || break
+    done
+    forget "$job_pid"
+}
+
+forget() {
+    unset "at_work[$1]"
+    tell_janitor
+}
+
+tell_janitor() {
+    echo "${at_work[*]}" >&"$janitor_pipe"
 }
