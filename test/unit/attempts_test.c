@@ -93,15 +93,21 @@ await_attempts(Net *net, int n)
 	}
 }
 
-/* Whether request "n" comes after so long, and not before. */
+/* Whether request "n" comes at that time, and not before. */
+static void
+comes_at(Net *net, int n, int64_t at_ms, const char *what)
+{
+	pass(net, at_ms - SLACK_MS - faults_now_ms());
+	is_int(server_requests(net->server), n - 1, "%s not before its time",
+		   what);
+	pass(net, at_ms + SLACK_MS - faults_now_ms());
+	is_int(server_requests(net->server), n, "... but then");
+}
+
 static void
 comes_after(Net *net, int n, int64_t wait_ms, const char *what)
 {
-	pass(net, wait_ms - SLACK_MS);
-	is_int(server_requests(net->server), n - 1, "%s not before its time",
-		   what);
-	pass(net, 2 * SLACK_MS);
-	is_int(server_requests(net->server), n, "... but then");
+	comes_at(net, n, faults_now_ms() + wait_ms, what);
 }
 
 /* ----------
@@ -580,6 +586,7 @@ test_order(void)
 static void
 test_pace(int rate, int64_t interval_ms)
 {
+	int64_t		start = faults_now_ms();
 	Net			net;
 
 	open_retrying(&net);
@@ -590,9 +597,9 @@ test_pace(int rate, int64_t interval_ms)
 	is_int(server_requests(net.server), 1, "at %d a minute one leaves at once",
 		   rate);
 	is_int(net.owners[1].nbegun, 0, "... and no other begins");
-	comes_after(&net, 2, interval_ms, "... the second");
-	comes_after(&net, 3, interval_ms - SLACK_MS, "... the third");
-	comes_after(&net, 4, interval_ms - SLACK_MS, "... the last");
+	comes_at(&net, 2, start + interval_ms, "... the second");
+	comes_at(&net, 3, start + 2 * interval_ms, "... the third");
+	comes_at(&net, 4, start + 3 * interval_ms, "... the last");
 	for (int i = 0; i < 4; i++)
 		server_answer(net.server, i, 200, "{}");
 	settle(&net);
