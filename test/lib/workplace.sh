@@ -1,4 +1,4 @@
-# shellcheck shell=bash disable=SC2154 # others' variables
+# shellcheck shell=bash disable=SC2034,SC2154 # others' variables
 #
 # Where a run works: a copy of the tree in a temporary directory, whose owner
 # is an ordinary user.  Here too is what ends with the run: the programs it
