@@ -196,7 +196,7 @@ try_version() {
     fi
     say "PostgreSQL $1, in a chroot of ${suites_of[$1]}"
     in_chroot "$directory" "PG_CONFIG=$pg_config \
-        OLD_PG_CONFIG=$(pg_config_of "${old:-$1}") .ci/run" \
+        OLD_PG_CONFIG=$(pg_config_of "${old:-$1}") test/run check" \
         > >(tee "$log") 2>&1 || status=$?
     # shellcheck disable=SC2046 # its words
     note "$1" $(versions_in "$directory" "$pg_config") \
