@@ -723,12 +723,6 @@ velt_transport_log(VeltTransport *transport)
 	return &transport->log;
 }
 
-const VeltTransportConfig *
-velt_transport_config(const VeltTransport *transport)
-{
-	return &transport->config;
-}
-
 const VeltCredentials *
 velt_transport_credentials(const VeltTransport *transport)
 {

@@ -80,8 +80,7 @@ extern bool velt_transport_take_notice(VeltTransport *transport,
 /* The record of its attempts, which is the caller's to enable and to read. */
 extern VeltAttemptLog *velt_transport_log(VeltTransport *transport);
 
-/* The transport's own copies. */
-extern const VeltTransportConfig *velt_transport_config(const VeltTransport *transport);
+/* The transport's own copy. */
 extern const VeltCredentials *velt_transport_credentials(const VeltTransport *transport);
 
 /* "libcurl/8.1 ..." for velt_fdw_version(). */

@@ -46,7 +46,6 @@ struct VeltSession
 	VeltTransport *transport;
 	WaitEventSet *events;
 	char	   *server_name;
-	int			max_concurrency;
 	bool		keep;			/* option keep_connections */
 	bool		workspace_known;
 	int			nscans;			/* that hold it */
@@ -325,7 +324,6 @@ create_session(const VeltSettings *settings, const ForeignServer *server,
 
 	session->context = context;
 	session->server_name = pstrdup(server->servername);
-	session->max_concurrency = settings->max_concurrency;
 	session->keep = settings->keep_connections;
 	session->serverid = server->serverid;
 	session->mapped_user = mapping_user(mapping->umid);
@@ -505,12 +503,6 @@ bool *
 velt_session_workspace_known(VeltSession *session)
 {
 	return &session->workspace_known;
-}
-
-int
-velt_session_max_concurrency(const VeltSession *session)
-{
-	return session->max_concurrency;
 }
 
 /* Says why a statement takes its time, if it is going to wait for long. */

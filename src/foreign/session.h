@@ -31,8 +31,6 @@ extern VeltTransport *velt_session_transport(VeltSession *session);
 /* Cleared when the session begins; see VeltCursorSpec. */
 extern bool *velt_session_workspace_known(VeltSession *session);
 
-extern int	velt_session_max_concurrency(const VeltSession *session);
-
 /* A cached session, for who wants to know. */
 typedef struct VeltSessionInfo
 {
