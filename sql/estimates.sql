@@ -309,6 +309,20 @@ RESET statement_timeout;
 \! $VELT_SIM faults '[]'
 -- and what was under way with them
 \! $VELT_SIM wait aborted 1
+-- failures are errors, of rows, keys and tokens
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"error": "PERMISSION_DENIED"}}]'
+\set ok `$VELT_SIM reset`
+\set VERBOSITY terse
+ANALYZE owned;
+\echo :LAST_ERROR_SQLSTATE
+ANALYZE auth_tokens;
+\echo :LAST_ERROR_SQLSTATE
+\! $VELT_SIM stats requests
+\! $VELT_SIM faults '[{"endpoint": "authtokens/get", "nth": 5, "do": {"error": "PERMISSION_DENIED"}}]'
+ANALYZE auth_tokens;
+\echo :LAST_ERROR_SQLSTATE
+\set VERBOSITY default
+\! $VELT_SIM faults '[]'
 -- an interrupted ANALYZE leaves what there was
 SELECT * FROM counted WHERE "table" IN ('api_keys', 'owned') ORDER BY 1;
 ALTER FOREIGN TABLE owned OWNER TO CURRENT_USER;

@@ -84,6 +84,32 @@ sub connections
 
 my $me = $admin->value('SELECT current_user');
 
+# A name is all that changes: the session stays, and tells of the new one.
+{
+	my $session = VeltClient->new($node);
+
+	alter_server($admin, "SET retry_timeout '1h'");
+	is($session->value($count), 20, 'a session');
+	my $connections = $api->stats('connections');
+	$admin->query('ALTER SERVER velt RENAME TO renamed');
+	$api->faults(
+		[ { do => { status => 503, headers => { 'retry-after' => '1000' } } } ]);
+	$session->send($count);
+	poll_until('a NOTICE comes', sub {
+		die 'the query has ended' if $session->has_answer;
+		return @{ $session->{notices} // [] };
+	});
+	my $result = cancelled_in_time($admin, $session, 'a long wait');
+	like($result->{notices}->[0]->{message}, qr/"renamed"/,
+		'a server that is renamed is told of by its new name');
+	is($api->stats('connections'), $connections, 'and no connection is new');
+	$api->faults([]);
+	$admin->query('ALTER SERVER renamed RENAME TO velt');
+	alter_server($admin, "SET retry_timeout '0'");
+	is($session->value($count), 20, 'which goes on');
+	$session->close;
+}
+
 # ----------
 # Changes, with a plan that is kept
 # ----------

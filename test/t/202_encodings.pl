@@ -190,6 +190,20 @@ for my $case ([ $latin, 'latin', 'japanese' ], [ $latin, 'latin', 'emoji' ],
 		['plain'], "$name: nor does a filter of another key");
 }
 
+# What the API says of an error is shown, if not in its letters.
+$api->faults(
+	[ { do => { error => 'PERMISSION_DENIED', message => "no $names{japanese}!" } } ]);
+for my $case ([ $utf8, encode('UTF-8', $names{japanese}) ],
+	[ $latin, '??????' ], [ $japanese, '??????' ])
+{
+	my ($session, $shown) = @$case;
+	my $error = fails_with($session, 'SELECT * FROM velt.api_keys', '42501',
+		'an error in Japanese');
+
+	like($error->{detail}, qr/no \Q$shown\E!/, 'can be read');
+}
+$api->faults([]);
+
 # ----------
 # Filters that have no UTF-8: they name no key, as in a local table
 # ----------

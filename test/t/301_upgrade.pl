@@ -130,6 +130,13 @@ for my $path (@paths)
 	$session->close;
 }
 
+# What a report of a fault begins with: the versions of all parts.
+my ($server) = $admin->value('SHOW server_version') =~ /^([0-9a-z.]+)/;
+like(
+	$admin->value('SELECT velt_fdw_version()'),
+	qr{^velt_fdw \Q$default\E, libcurl/[0-9.]+ .*, json-c [0-9.]+, built against PostgreSQL \Q$server\E},
+	'the library is of the version that its objects are of');
+
 fails_with($admin, "ALTER EXTENSION velt_fdw UPDATE TO '0.9'",
 	'22023', 'there is no way back');
 
