@@ -234,7 +234,7 @@ failures_of_tap() {
     local log
 
     log=$(cat)
-    grep -A 12 '^not ok' <<<"$log" | grep -E '^(not ok|#)' || tail -n 20 <<<"$log"
+    grep -a -A 12 '^not ok' <<<"$log" | grep -aE '^(not ok|#)' || tail -n 20 <<<"$log"
     (($1 == 0)) || echo "exit status $1$( (($1 != 124)) || echo ': timed out')"
 }
 
