@@ -13,7 +13,22 @@ verb_needs() {
     [[ ${1:-60} =~ ^[0-9]+$ ]] || die "\"$1\" is no number of seconds"
     need_build
     need clang 'for libFuzzer' command -v clang
+    need "$(libfuzzer_package)" 'libFuzzer, with the sanitizers' has_libfuzzer
     need binutils 'for objcopy' command -v objcopy
+}
+
+has_libfuzzer() {
+    echo 'int LLVMFuzzerTestOneInput(void) { return 0; }' |
+        clang -fsanitize=address,fuzzer -x c -o /dev/null -
+}
+
+# Of the version that this Debian's clang is, which only recommends it
+libfuzzer_package() {
+    local version
+
+    version=$(apt-cache depends clang 2>/dev/null |
+        sed -n 's/^ *Depends: clang-\([0-9]*\)$/\1/p')
+    echo "libclang-rt-${version:-14}-dev"
 }
 
 verb_main() {
