@@ -14,7 +14,8 @@ tasks_per_processor=2
 # end.
 long_tasks=('tap 302_reporting' 'regress all' 'tap 109_batch_join'
     'tap 101_retries' 'tap 108_join' 'tap 105_hostile' 'unit client'
-    'tap 201_generated_queries' 'tap 001_cancel' 'tap 304_several_machines')
+    'tap 201_generated_queries' 'tap 401_dump' 'tap 402_pg_upgrade'
+    'tap 001_cancel' 'tap 304_several_machines')
 
 tasks=()
 declare -A task_of=() started_at=()
