@@ -18,7 +18,10 @@ refuse(VeltError *error, const char *reason)
 	return velt_error_set(error, VELT_ERROR_INVALID_VALUE, "%s", reason);
 }
 
-/* Bytes that some parser somewhere takes for the end of a part. */
+/*
+ * Bytes that some parser somewhere takes for the end of a part.  Without them
+ * there is no user, password, query or fragment either.
+ */
 static bool
 has_odd_bytes(const char *url)
 {
@@ -74,12 +77,6 @@ check_parts(CURLU *parsed, VeltUrlUse use, bool *plain, VeltError *error)
 	*plain = part_is(parsed, CURLUPART_SCHEME, "http");
 	if (!*plain && !part_is(parsed, CURLUPART_SCHEME, "https"))
 		return refuse(error, "The URL must begin with \"https://\" or \"http://\".");
-	if (has_part(parsed, CURLUPART_USER) ||
-		has_part(parsed, CURLUPART_PASSWORD) ||
-		has_part(parsed, CURLUPART_OPTIONS) ||
-		has_part(parsed, CURLUPART_QUERY) ||
-		has_part(parsed, CURLUPART_FRAGMENT))
-		return refuse(error, "The URL must have no user, password, query or fragment.");
 	if (use == VELT_URL_PROXY && !part_is(parsed, CURLUPART_PATH, "/"))
 		return refuse(error, "The URL of a proxy must have a host and a port only.");
 	if (use == VELT_URL_API && *plain &&
