@@ -15,8 +15,8 @@ soak_most_s=7200
 # Beyond its time: to set up, to come to rest, to judge.
 soak_more_s=300
 
-soak_figures='seed|queries|succeeded|failed|longest|disturbances|requests'
-soak_figures+='|cancel:|terminate:|backend [0-9] \('
+soak_figures='seed|queries|succeeded|failed|planned|longest|disturbances'
+soak_figures+='|requests|cancel:|terminate:|backend [0-9] \('
 
 verb_needs() {
     local seconds=${1:-$soak_least_s}

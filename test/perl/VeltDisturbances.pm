@@ -48,6 +48,9 @@ my $down_s = 0.8;
 # For so long a setting is wrong at most: until a session has seen it.
 my $wrong_s = 6;
 
+# A query that runs for so long is not cancelled: it is to show that it ends.
+my $spare_s = 5;
+
 # A port on which nobody listens, ever.
 my $nowhere = 'http://127.0.0.1:1';
 
@@ -231,17 +234,20 @@ sub take_turn
 
 sub one_of { return $_[ rand @_ ]; }
 
-# A query that runs for long is as likely as one that ends at once.
 sub cancel
 {
 	my ($self) = @_;
-	my @busy = sort { $a->{sent} <=> $b->{sent} }
-	  grep { !$_->{disturbed} } $self->{soak}->busy;
-	my $worker = rand() < 0.5 ? $busy[0] : one_of(@busy);
+	my $worker = one_of(grep { !$_->{disturbed} && $_->{sent} > time - $spare_s }
+		  $self->{soak}->busy);
 
 	return 0 unless $worker;
-	$self->{soak}->disturb($worker, 'cancel');
-	$self->{admin}->query('SELECT pg_cancel_backend(' . $worker->{session}->pid . ')');
+	my $at = time;
+	my $pid = $worker->{session}->pid;
+	# one that comes before the query has begun is for nothing
+	my $begun = $self->{admin}->value("SELECT pg_cancel_backend(pid)
+		FROM pg_stat_activity WHERE pid = $pid AND state = 'active'");
+	return 0 unless $begun;
+	$self->{soak}->disturb($worker, 'cancel', $at);
 	return 1;
 }
 
@@ -252,7 +258,7 @@ sub terminate
 		  @{ $self->{soak}->{workers} });
 
 	return 0 unless $worker;
-	$self->{soak}->disturb($worker, 'terminate');
+	$self->{soak}->disturb($worker, 'terminate', time);
 	$self->{admin}->query('SELECT pg_terminate_backend(' . $worker->{session}->pid . ')');
 	return 1;
 }

@@ -27,6 +27,14 @@ use VeltTest;
 
 our $tokens_per_key = 2;
 
+# Of plans; without one of them something was not tried.
+our @nodes = (
+	'Foreign Scan',
+	'Async Foreign Scan',
+	'Custom Scan (Velt Batch Join)',
+	'Relations:',
+	'Velt Filter:');
+
 # Every so many keys that queries name there is none.
 my $unknown_every = 6;
 
@@ -57,13 +65,15 @@ my @scenarios = (
 sub new
 {
 	my ($class, $session, $keys) = @_;
-	my $self = bless { session => $session, keys => $keys, expected => {} },
+	my $self = bless { session => $session, keys => $keys, expected => {}, planned => {} },
 	  $class;
 
 	$self->make_copies($_) for sort keys %$keys;
 	$self->make_tables;
 	return $self;
 }
+
+sub planned { return $_[0]->{planned}; }
 
 sub names { return map { $_->[0] } @scenarios; }
 
@@ -432,13 +442,22 @@ sub executed
 				ON t.api_key = k.id WHERE k.type = $type"));
 }
 
+# Also tells what the other scenarios' queries come to.
 sub explained
 {
 	my ($self) = @_;
+	my $query = one_of(\&joined, \&batched, \&filter, \&partitions)->($self)->{sql};
 
 	return (
-		$self->shows('EXPLAIN (VERBOSE) SELECT * FROM <v>.api_keys k
-			JOIN <v>.auth_tokens t ON t.api_key = k.id', qr/Velt Endpoint: POST/),
+		{
+			sql => "EXPLAIN (VERBOSE) $query",
+			check => sub {
+				my $plan = join "\n", map { $_->[0] } @{ $_[0] };
+
+				index($plan, $_) >= 0 && $self->{planned}->{$_}++ for @nodes;
+				return $plan =~ /Velt Endpoint: POST/ ? undef : "it shows $plan";
+			}
+		},
 		$self->shows('EXPLAIN (ANALYZE) SELECT * FROM <v>.api_keys',
 			qr/Velt Requests: [1-9]/));
 }

@@ -88,11 +88,8 @@ sub new
 sub connect_worker
 {
 	my ($self, $worker) = @_;
-	my $session;
+	my $session = VeltSoak::Session->new($self->{node});
 
-	# after a crash the server has to come back first
-	poll_until('the server takes connections',
-		sub { $session = eval { VeltSoak::Session->new($self->{node}) } });
 	$session->query($_) for $self->{scenarios}->preparations($worker);
 	$worker->{session} = $session;
 	$worker->{steps} = [];
@@ -362,10 +359,10 @@ sub disallow
 # how: cancel or terminate
 sub disturb
 {
-	my ($self, $worker, $how) = @_;
+	my ($self, $worker, $how, $at) = @_;
 
-	$worker->{disturbed} = { how => $how, at => time };
-	$worker->{"had_$how"} = time;
+	$worker->{disturbed} = { how => $how, at => $at };
+	$worker->{"had_$how"} = $at;
 	return;
 }
 
@@ -377,10 +374,12 @@ sub settle
 	my $disturbed = $worker->{disturbed} or return;
 
 	return unless $disturbed->{how} eq 'cancel' || $result->{lost};
+	my $code = ($result->{error} // { sqlstate => 'no error' })->{sqlstate};
 	push @{ $self->{ended}->{ $disturbed->{how} } },
 	  {
 		s => $result->{answered} - $disturbed->{at},
-		hit => ($result->{error} // { sqlstate => '' })->{sqlstate} =~ /^57/ ? 1 : 0
+		hit => $code =~ /^57/ ? 1 : 0,
+		what => "$code: " . ($worker->{steps}->[0] // { sql => 'idle' })->{sql}
 	  };
 	delete $worker->{disturbed};
 	return;

@@ -37,6 +37,12 @@ my @rests = ($warm_up, 0.4, 0.6, 0.8, 1);
 my $most_growth_kb = 1024;
 my $fewest_samples = 20;
 
+# Holes between what lasts come to an end, but not in so short a time: there
+# large blocks are the kernel's, and leave none.
+my %malloc = $seconds < 600
+  ? (MALLOC_MMAP_THRESHOLD_ => 16384, MALLOC_TRIM_THRESHOLD_ => 16384)
+  : ();
+
 # From a cancel or a terminate to its effect: of half of them, and of all, with
 # more processes than processors.
 my $median_s = 0.05;
@@ -81,6 +87,7 @@ my $disturbances = VeltDisturbances->new($seed,
 		} keys %keys
 	});
 my $node = start_node(
+	env => \%malloc,
 	conf => join "\n",
 	'log_error_verbosity = verbose',
 	'log_min_error_statement = panic',
@@ -88,26 +95,34 @@ my $node = start_node(
 	'jit = off');
 my $admin = VeltClient->new($node);
 add_servers();
-my $soak = VeltSoak->new($node, VeltScenarios->new($admin, \%keys), \@workers);
+my $scenarios = VeltScenarios->new($admin, \%keys);
+my $soak = VeltSoak->new($node, $scenarios, \@workers);
 $disturbances->attach($soak, $admin);
 
 my %rest;
 my $began = time;
-for my $part (@rests)
-{
-	my $until = $began + $part * $seconds;
-
-	$disturbances->go_on;
-	$soak->run_until(sub { time >= $until });
-	$disturbances->come_to_rest;
-	look_around($part);
-}
-end_sessions();
+# a crash ends all sessions, the observer's too
+ok(eval { soak(); end_sessions(); 1 }, 'the server is there to the end')
+  or diag($@);
 look_at_outcomes();
 look_at_disturbances();
 look_at_growth();
 look_at_log();
 done_testing();
+
+sub soak
+{
+	for my $part (@rests)
+	{
+		my $until = $began + $part * $seconds;
+
+		$disturbances->go_on;
+		$soak->run_until(sub { time >= $until });
+		$disturbances->come_to_rest;
+		look_around($part);
+	}
+	return;
+}
 
 sub add_servers
 {
@@ -218,17 +233,20 @@ sub counted
 sub look_at_outcomes
 {
 	my @never = grep { !$soak->{succeeded}->{$_} } VeltScenarios::names();
+	my @unplanned = grep { !$scenarios->planned->{$_} } @VeltScenarios::nodes;
 	my $failed = join ' ', keys %{ $soak->{failed} };
 	my @unseen = grep { $failed !~ /\b(?:$_)\b/ } @causes;
 
 	note "queries: $soak->{queries}";
 	note 'succeeded: ', counted($soak->{succeeded});
 	note 'failed: ', counted($soak->{failed});
+	note 'planned: ', counted($scenarios->planned);
 	is(scalar @{ $soak->{wrong} }, 0, 'what succeeds is exact')
 	  or diag(join "\n\n", @{ $soak->{wrong} });
 	is(scalar @{ $soak->{unexplained} }, 0, 'what fails has a cause')
 	  or diag(join "\n\n", @{ $soak->{unexplained} });
 	is("@never", '', 'each scenario has succeeded');
+	is(join(', ', @unplanned), '', 'each kind of plan was seen');
 	is("@unseen", '', 'each cause was seen');
 	is(scalar @{ $soak->{hanging} }, 0,
 		"no query longer than $VeltSoak::longest_s s")
@@ -250,7 +268,7 @@ sub look_at_disturbances
 	cmp_ok(min(@$stats{qw(workspace/get apikeys/get authtokens/get)}),
 		'>', 0, 'each endpoint was asked');
 	cmp_ok($stats->{faults} / $stats->{total},
-		'>', $VeltDisturbances::share / 2, 'one in fifty answers is wrong');
+		'>', 0.01, 'one in fifty answers is wrong');
 	look_at_times('cancel', 'a cancelled query');
 	look_at_times('terminate', 'a terminated session');
 	return;
@@ -268,12 +286,13 @@ sub look_at_times
 	my @ended = @{ $soak->{ended}->{$how} };
 	my $median = median(map { $_->{s} } grep { $_->{hit} } @ended);
 	my $worst = max(0, map { $_->{s} } @ended);
+	my @late = grep { $_->{s} > $longest_s } @ended;
 
 	note sprintf '%s: %d, of which %d hit, median %.1f ms, worst %.1f ms',
 	  $how, scalar @ended, scalar(grep { $_->{hit} } @ended),
 	  1000 * $median, 1000 * $worst;
-	ok($median <= $median_s && $worst <= $longest_s,
-		"$what ends in time");
+	ok($median <= $median_s && !@late, "$what ends in time")
+	  or diag(join "\n", map { $_->{what} } @late);
 	return;
 }
 
@@ -290,10 +309,10 @@ sub look_at_growth
 	for my $worker (grep { $_->{spared} } @workers)
 	{
 		my $name = "backend $worker->{number} ($worker->{server})";
-		my @samples = grep { $_->[0] >= $first } @{ $worker->{samples} };
+		my @samples = grep { $_->[0] >= $first } @{ $worker->{samples} // [] };
 		my $before = median(map { $_->[1] } grep { $_->[0] < $first + $fifth } @samples);
 		my $after = median(map { $_->[1] } grep { $_->[0] > time - $fifth } @samples);
-		my ($then, $now) = @{ $worker->{descriptors} };
+		my ($then, $now) = (@{ $worker->{descriptors} // [] }, 0, 0);
 
 		note sprintf '%s: RssAnon %d kB, then %+d kB, %d samples; %d descriptors, then %+d',
 		  $name, $before, $after - $before, scalar @samples, $then, $now - $then;
