@@ -18,8 +18,9 @@ use VeltDocs;
 use VeltTest;
 
 my ($libdir) = run_command([ 'pg_config', '--pkglibdir' ]);
+my ($version) = run_command([ 'pg_config', '--version' ]);
 
-my ($version) = run_command([ 'pg_config', '--version' ]) =~ /(\d+)/;
+($version) = $version =~ /(\d+)/;
 
 # test/run installs it with every PostgreSQL that Debian has it for: up to 18.
 # Without, the test fails there, and does not keep quiet.
