@@ -333,10 +333,13 @@ report_tap() {
 
 # As PGXS has it for installcheck, and what lets a server find the extension.
 export_tap_environment() {
-    local tests data=$workplace/tap/tmp_check
+    local tests data=$workplace/tap/tmp_check bin
 
     tests=$(pgxs_tests)
-    PATH=$(pg_path bindir):$PATH
+    bin=$(pg_path bindir)
+    export VELT_INITDB=$bin/initdb VELT_TEMPLATES=$workplace/templates
+    mkdir -p "$VELT_TEMPLATES"
+    PATH=$PWD/test/lib/bin:$bin:$PATH
     export PATH
     export PERL5LIB=$PWD/test/perl:$tests/perl
     export PG_REGRESS=$tests/regress/pg_regress
