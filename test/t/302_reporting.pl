@@ -122,7 +122,7 @@ sub set_up
 		$docs->run($node, 'roles', dbname => $dbname);
 	}
 	$docs->run($node, $_, dbname => $dbname)
-	  for qw(inventory tables drift findings procedure);
+	  for qw(inventory tables drift findings failure procedure);
 	return $admin;
 }
 
@@ -199,10 +199,14 @@ my $reporter =
   VeltClient->new($node, user => 'reporter', dbname => 'by_hand');
 my $call = 'CALL report.take_snapshot()';
 
+# For a look while that one is busy.
+my $observer =
+  VeltClient->new($node, user => 'reporter', dbname => 'by_hand');
+
 sub runs
 {
 	return join ' ',
-	  map { $_->[0] } $reporter->query(
+	  map { $_->[0] } $observer->query(
 		"SELECT coalesce(sqlstate, CASE WHEN ok THEN 'ok' ELSE 'unfinished' END)
 		   FROM report.run ORDER BY id");
 }
@@ -210,7 +214,7 @@ sub runs
 sub rows_of_run
 {
 	my ($which) = @_;
-	return join ' ', map { $reporter->value(
+	return join ' ', map { $observer->value(
 			"SELECT count(*) FROM report.${_}_snapshot WHERE run =
 				(SELECT id FROM report.run ORDER BY id $which LIMIT 1)") }
 	  qw(key token);
@@ -222,6 +226,21 @@ is(rows_of_run('DESC'), '4 4', 'a snapshot has keys and tokens');
 is($api->stats('requests.total'), 5, 'of one scan');
 is($reporter->value('SELECT ok FROM report.run'), 't', 'and is complete');
 
+# What a person would see: the last first.
+sub failures
+{
+	my $query = $docs->text('failures') =~ s/\*/id, sqlstate, may_pass, message/r;
+
+	return join "\n",
+	  map { join ' ', map { $_ // '' } @$_ } $observer->query($query);
+}
+
+sub locks
+{
+	return $admin->value("SELECT count(*) FROM pg_locks
+		WHERE locktype = 'advisory'");
+}
+
 # What may pass by itself.
 for my $case (
 	[ '08006', { error => 'INTERNAL', details => 'final' } ],
@@ -232,6 +251,7 @@ for my $case (
 	$api->faults([ { key => 'key_cobalt', do => $fault } ]);
 	my $error = fails_with($reporter, $call, $sqlstate, "a failed run, $sqlstate");
 	like($error->{message}, qr/could not fetch "auth_tokens"/, 'says why');
+	like($error->{detail}, qr/^foreign table "velt.auth_tokens"/m, 'and where');
 	is(rows_of_run('DESC'), '0 0', 'and leaves nothing of its snapshot');
 	$api->faults([]);
 	$api->reset;
@@ -253,9 +273,12 @@ $api->reset;
 my $error = fails_with($reporter, $call, '42501', 'the next run fails, too');
 like($error->{message}, qr/^run 6 needs a person: \Q$message\E$/,
 	'and says that it is for a person');
+like($error->{detail}, qr/PERMISSION_DENIED.*^foreign table "velt.api_keys"/ms,
+	'with what the API said of which table');
+like($error->{hint}, qr/token.*Set acknowledged/, 'and what to do');
 is($api->stats('requests.total'), 0, 'without a request');
 like($docs->run($node, 'failures', dbname => 'by_hand'),
-	qr/\A6\|[^|]*\|42501\|f\|could not fetch .*PERMISSION_DENIED[^\n]*\n4\|.*\|53000\|t\|/s,
+	qr/\A6\|[^|]*\|42501\|f\|could not fetch .*PERMISSION_DENIED.*^4\|[^|]*\|53000\|t\|/ms,
 	'who looks for failures finds them');
 $api->config({ workspaces => { $id => { token => $secret } } });
 fails_with($reporter, $call, '42501', 'it is for a person to say');
@@ -263,14 +286,41 @@ $docs->run($node, 'acknowledge', dbname => 'by_hand');
 $reporter->query($call);
 is(runs(), 'ok 08006 ok 53000 ok 42501 ok', 'then it goes on');
 
-# A run that is cancelled.
+# One run at a time, and what becomes of one that is stopped.
+my $second = VeltClient->new($node, user => 'reporter', dbname => 'by_hand');
+my $before = runs();
 $api->faults([ { do => { stall => 'in_body' } } ]);
 $reporter->send($call);
 wait_until_waiting($admin, $reporter);
+$api->reset;
+$error = fails_with($second, $call, '55P03', 'a second run meanwhile');
+is($error->{message}, 'another run is under way', 'says so');
+is($api->stats('requests.total'), 0, 'asks nothing');
+$docs->run($node, 'acknowledge', dbname => 'by_hand');
+is(failures(), '', 'one that is under way has not failed');
+is(runs(), "$before unfinished", 'and the second leaves no trace');
 $admin->query('SELECT pg_cancel_backend(' . $reporter->pid . ')');
 is($reporter->result->{error}->{sqlstate}, '57014', 'a cancelled run');
-is(runs() =~ s/.* //r, 'unfinished', 'is on record');
+is(runs(), "$before 57014", 'is on record');
 is(rows_of_run('DESC'), '0 0', 'and leaves nothing');
+like(failures(), qr/^8 57014 t canceling/, 'who looks for failures finds it');
+is(locks(), 0, 'nor a lock');
+
+$reporter->send($call);
+wait_until_waiting($admin, $reporter);
+$admin->query('SELECT pg_terminate_backend(' . $reporter->pid . ')');
+$reporter->result;
+$reporter = $second;
+poll_until('the lock is gone with its session', sub { !locks() });
+is(failures() =~ s/\n.*//sr, '9  t died', 'so does one whose session dies');
+$api->faults([]);
+$second = VeltClient->new($node, user => 'reporter', dbname => 'by_hand');
+$api->faults([ { do => { stall => 'in_body' } } ]);
+$reporter->send($call);
+wait_until_waiting($admin, $reporter);
+like(failures(), qr/\A9  t died\n8 /, 'it is told from one under way');
+$admin->query('SELECT pg_cancel_backend(' . $reporter->pid . ')');
+$reporter->result;
 $api->faults([]);
 
 # A key that comes twice, as pages have shifted, and under another name.
@@ -319,6 +369,43 @@ is(rows_of_run('ASC'), '4 4', 'old snapshots are deleted, younger ones kept');
 is($reporter->value('SELECT count(DISTINCT run) FROM report.token_snapshot'),
 	4, 'with all that belongs to them');
 
+# What fails behind the scan fails the run.
+$docs->run($node, 'acknowledge', dbname => 'by_hand');
+$api->config({ workspaces => { $id => {%yesterday} } });
+$admin->query('REVOKE SELECT ON customers FROM reporter');
+fails_with($reporter, $call, '42501', 'no privilege on the customers');
+is(runs() =~ s/.* //r, '42501', 'is on record');
+is(rows_of_run('DESC'), '0 0', 'the snapshot does not stay without findings');
+$admin->query('GRANT SELECT ON customers TO reporter');
+$api->reset;
+$error = fails_with($reporter, $call, '42501', 'and it is for a person');
+like($error->{message}, qr/needs a person: permission denied for/, 'to mend');
+is($api->stats('requests.total'), 0, 'without a request');
+$docs->run($node, 'acknowledge', dbname => 'by_hand');
+
+# A value that does not fit: which it is.
+$api->faults(
+	[
+		{
+			endpoint => 'apikeys/get',
+			do => { edit => [ [ '/result/data/1/apiKeyName', "a\0b" ] ] }
+		}
+	]);
+fails_with($reporter, $call, '22P05', 'a value that does not fit');
+like($reporter->value('SELECT detail FROM report.failure'),
+	qr/^column "api_key_name" of foreign table "velt.api_keys", .*key_birch/m,
+	'column and row are on record');
+$api->faults([]);
+$docs->run($node, 'acknowledge', dbname => 'by_hand');
+
+# Where it cannot commit.
+$reporter->query('BEGIN');
+fails_with($reporter, $call, '2D000', 'in a transaction block it fails');
+$reporter->query('ROLLBACK');
+is(locks(), 0, 'without a lock that stays');
+$second->query($call);
+is(runs() =~ s/.* //r, 'ok', 'nor in the way of others');
+
 # ----------
 # By pg_cron
 # ----------
@@ -328,7 +415,7 @@ my @outcomes = (
 	[ 'bad snapshot', 'failed', 'reporter', qr/could not fetch "auth_tokens"/ ],
 	[ 'stranger', 'failed', 'stranger', qr/user mapping not found/ ],
 	[ 'velt inventory', 'succeeded', 'reporter', qr/^REFRESH/ ],
-	[ 'velt snapshot', 'succeeded', 'reporter', qr/^CALL/ ]);
+	[ 'velt snapshot', 'succeeded', 'reporter', qr/^(?:CALL|1 row)/ ]);
 
 sub outcomes
 {
