@@ -63,9 +63,9 @@ key added|key_ember||Ember
 key of no customer|key_ember||Ember
 key removed|key_dune|Dune|
 key renamed|key_aurora|Aurora|Aurora Inc.
-token added|key_cobalt||new
-token removed|key_cobalt|old|
-token reset|key_birch|web|web
+token added|key_cobalt||new {cobalt.example}
+token removed|key_cobalt|old {cobalt.example}|
+token reset|key_birch|web {birch.example}|web {birch.example}
 unrestricted token|key_ember||any
 END
 chomp $drift;
@@ -122,7 +122,7 @@ sub set_up
 		$docs->run($node, 'roles', dbname => $dbname);
 	}
 	$docs->run($node, $_, dbname => $dbname)
-	  for qw(inventory tables drift findings failure procedure);
+	  for qw(inventory tables drift findings now failure procedure);
 	return $admin;
 }
 
@@ -397,6 +397,86 @@ like($reporter->value('SELECT detail FROM report.failure'),
 	'column and row are on record');
 $api->faults([]);
 $docs->run($node, 'acknowledge', dbname => 'by_hand');
+
+# What else can change: a type, a token's name, its domains but not their order.
+sub findings
+{
+	return join "\n",
+	  map { join '|', map { $_ // '' } @$_ } $reporter->query(
+		'SELECT finding, api_key, was, is_now FROM report.finding
+		  WHERE run = (SELECT max(id) FROM report.run) ORDER BY 1, 2, 3, 4');
+}
+
+my %tokens = (
+	key_aurora => [ auth_token('web', 'canary-one', qw(a.example b.example)) ],
+	key_birch => [
+		auth_token('web', 'canary-two', 'birch.example'),
+		auth_token('app', 'canary-eight', 'birch.example')
+	],
+	key_cobalt => [ auth_token('old', undef), auth_token(undef, undef) ],
+	key_dune => []);
+my @list = map { api_key($_) } qw(aurora birch cobalt dune);
+$api->config(
+	{ workspaces => { $id => { key_list => \@list, tokens => \%tokens } } });
+$reporter->query($call);
+is(rows_of_run('DESC'), '4 5', 'tokens without a value');
+like(findings(), qr/^unrestricted token\|key_cobalt\|\|old\nunrestricted token\|key_cobalt\|\|$/m,
+	'are unrestricted');
+$reporter->query('REFRESH MATERIALIZED VIEW CONCURRENTLY report.inventory');
+is( join("\n", map { join '|', @$_ } $reporter->query(
+			'SELECT id, tokens, unrestricted FROM report.inventory ORDER BY 1')),
+	"key_aurora|1|0\nkey_birch|2|0\nkey_cobalt|2|2\nkey_dune|0|0",
+	'and so in the inventory');
+$tokens{key_aurora} =
+  [ auth_token('web', 'canary-one', qw(b.example a.example)) ];
+$tokens{key_birch} = [
+	auth_token('site', 'canary-two', 'birch.example'),
+	auth_token('app', 'canary-eight')
+];
+$list[3]->{type} = 'testing';
+$api->config(
+	{ workspaces => { $id => { key_list => \@list, tokens => \%tokens } } });
+$reporter->query($call);
+is(findings(), <<'END' =~ s/\n\z//r, 'each has its finding');
+key of another type|key_dune|production|testing
+token for other domains|key_birch|app {birch.example}|app {}
+token renamed|key_birch|web {birch.example}|site {birch.example}
+unrestricted token|key_birch||app
+unrestricted token|key_cobalt||old
+unrestricted token|key_cobalt||
+END
+
+# A key that comes twice with two names, always.
+$list[4] = api_key('birch', 'Birch & Sons');
+for my $order ([ 0 .. 4 ], [ 4, 0 .. 3 ])
+{
+	$api->config(
+		{ workspaces => { $id => { key_list => [ @list[@$order] ] } } });
+	$reporter->query($call);
+	unlike(findings(), qr/renamed/, 'it has not changed its name');
+}
+pop @list;
+
+# Another workspace is no drift.
+$api->config(
+	{
+		workspaces => {
+			$id => { key_list => \@list },
+			elsewhere => { token => 'token-elsewhere', keys => 2 }
+		}
+	});
+my $map = 'ALTER USER MAPPING FOR reporter SERVER velt';
+$admin->query("$map OPTIONS (SET workspace_id 'elsewhere',
+	SET auth_token 'token-elsewhere')");
+$reporter->query($call);
+is($reporter->value('SELECT workspace_id FROM report.run
+	ORDER BY id DESC LIMIT 1'), 'elsewhere', 'another workspace is on record');
+is($reporter->value('SELECT count(*) FROM report.drift'), 0, 'and no drift');
+$admin->query("$map OPTIONS (SET workspace_id '$id', SET auth_token '$secret')");
+$api->config({ workspaces => { $id => { key_list => [ @list[ 0 .. 2 ] ] } } });
+$admin->query($call);
+is($reporter->value("SELECT string_agg(finding, ',') FROM report.drift"),
+	'key removed', 'back, it is compared with its own, whoever calls');
 
 # Where it cannot commit.
 $reporter->query('BEGIN');
