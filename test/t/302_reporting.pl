@@ -457,6 +457,26 @@ for my $order ([ 0 .. 4 ], [ 4, 0 .. 3 ])
 }
 pop @list;
 
+# A key that is on no page, as pages have shifted, but there.
+$api->config({ workspaces => { $id => { key_list => \@list } } });
+$reporter->query($call);
+$api->reset;
+$api->faults(
+	[
+		{
+			endpoint => 'apikeys/get',
+			nth => 1,
+			do => { edit => [ ['/result/data/1'] ] }
+		}
+	]);
+$reporter->query($call);
+$api->faults([]);
+is(rows_of_run('DESC'), '4 5', 'a key that no page has is there all the same');
+unlike(findings(), qr/^key/m, 'and not reported');
+is($api->stats('requests.apikeys/get'), 2, 'for one request more');
+is_deeply($api->stats('filters'), [ ['key_birch'] ], 'for that key');
+is($api->stats('requests.total'), 6, 'and one for its tokens');
+
 # Another workspace is no drift.
 $api->config(
 	{
@@ -472,6 +492,14 @@ $reporter->query($call);
 is($reporter->value('SELECT workspace_id FROM report.run
 	ORDER BY id DESC LIMIT 1'), 'elsewhere', 'another workspace is on record');
 is($reporter->value('SELECT count(*) FROM report.drift'), 0, 'and no drift');
+$api->config({ workspaces => { elsewhere => { keys => 150 } } });
+$reporter->query($call);
+$api->config({ workspaces => { elsewhere => { keys => 0 } } });
+$api->reset;
+$reporter->query($call);
+is($reporter->value("SELECT count(*) FROM report.drift
+	WHERE finding = 'key removed'"), 150, 'all keys of a workspace are gone');
+is($api->stats('requests.total'), 3, 'for a request for each hundred of them');
 $admin->query("$map OPTIONS (SET workspace_id '$id', SET auth_token '$secret')");
 $api->config({ workspaces => { $id => { key_list => [ @list[ 0 .. 2 ] ] } } });
 $admin->query($call);
@@ -541,7 +569,9 @@ for my $mode (sort keys %servers)
 		],
 		'the inventory');
 	is($server->{api}->stats('requests.total'),
-		10, 'five requests for each, and none of a stranger');
+		11,
+		'five requests for each, one for the key that is gone, none of a stranger'
+	);
 	like($docs->run($this, 'outcome'),
 		qr/^velt snapshot\|succeeded\|reporter\|/m, 'who looks for it finds it');
 	unlike($docs->run($this, 'outcome'),
