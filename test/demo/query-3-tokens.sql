@@ -2,5 +2,5 @@
 SELECT k.id AS key, k.api_key_name, t.name AS token
   FROM velt.api_keys k
   JOIN velt.auth_tokens t ON t.api_key = k.id
- WHERE k.type = 'production' AND t.domains = '{}'
+ WHERE k.type = 'production' AND coalesce(t.domains, '{}') = '{}'
  ORDER BY k.id;

@@ -134,6 +134,52 @@ gives('operations', '');
 gives('operations-now', "4\nvelt|1|0.0", 1);
 
 # ----------
+# The demo's session
+# ----------
+
+my $demo_api = VeltSimulator->new;
+my $demo = "$FindBin::RealBin/../demo";
+
+# A file of the demo, as test/run psql has it.
+sub demo
+{
+	my ($file) = @_;
+	local $ENV{VELT_SIM_URL} = $demo_api->url;
+	my ($out, $error) = run_command(
+		[ qw(psql -X -q -A -t -v ON_ERROR_STOP=1 -d),
+			$node->connstr('demo'), '-f', "$demo/$file" ]);
+
+	is($error, '', "the demo: $file");
+	return $out;
+}
+
+$admin->query('CREATE DATABASE demo');
+demo($_) for qw(connect.sql customers.sql);
+for my $name (
+	qw(inventory known drift some-customers strays unrestricted jsonb
+	operations operations-now))
+{
+	($status, $out, $err) = $docs->try($node, $name, dbname => 'demo');
+	is("$status$err", '0', "$name: in the demo as it stands");
+}
+($status) = $docs->try($node, 'alert', dbname => 'demo');
+is($status, 3, 'alert: in the demo as it stands');
+
+# A token without domains, and one that has them as null.
+is(scalar split(/\n/, demo('query-3-tokens.sql')), 4, 'unrestricted tokens');
+$demo_api->faults(
+	[
+		{
+			key => 'velt_api_key_000002',
+			do => { edit => [ [ '/result/data/authTokens/0/domains', undef ] ] }
+		}
+	]);
+like(demo('query-3-tokens.sql'), qr/^velt_api_key_000002\|/,
+	'no domains are no restriction');
+like($docs->run($node, 'unrestricted', dbname => 'demo'),
+	qr/^velt_api_key_000002\|/, 'in the recipe neither');
+
+# ----------
 # Nothing but the views
 # ----------
 
