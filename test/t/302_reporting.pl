@@ -162,6 +162,15 @@ for my $mode (qw(workers connections))
 	$server->{bad}->faults(
 		[ { key => 'key_cobalt', do => { error => 'PERMISSION_DENIED', message => 'not any more' } } ]);
 
+	# one that does not come to an end, and one where no job can start
+	$server->{slow} = new_api();
+	$server->{admin}->query("CREATE DATABASE $_") for qw(slow closed);
+	set_up($node, 'slow', $server->{slow});
+	$server->{slow}->faults([ { do => { stall => 'in_body' } } ]);
+	$server->{admin}->query("ALTER ROLE reporter IN DATABASE slow
+		SET statement_timeout = '1s'");
+	$server->{admin}->query('ALTER DATABASE closed ALLOW_CONNECTIONS false');
+
 	# a role without a mapping of its own
 	my $admin = $server->{admin};
 	$admin->query('CREATE ROLE stranger LOGIN');
@@ -184,6 +193,10 @@ for my $server (values %servers)
 	$_->reset for @{$server}{qw(api bad)};
 	$admin->query("SELECT cron.schedule_in_database('bad snapshot',
 		'0 0 1 1 *', 'CALL report.take_snapshot()', 'bad', 'reporter')");
+	$admin->query("SELECT cron.schedule_in_database('slow snapshot',
+		'0 0 1 1 *', 'CALL report.take_snapshot()', 'slow', 'reporter')");
+	$admin->query("SELECT cron.schedule_in_database('closed',
+		'0 0 1 1 *', 'SELECT 1', 'closed', 'reporter')");
 	$admin->query("UPDATE cron.job SET schedule = '$minute'");
 }
 
@@ -240,6 +253,21 @@ sub locks
 	return $admin->value("SELECT count(*) FROM pg_locks
 		WHERE locktype = 'advisory'");
 }
+
+is($docs->run($node, 'overdue', dbname => 'by_hand') =~ s/\|.*//r,
+	'f', 'which is not overdue');
+$docs->run($node, 'limits', dbname => 'by_hand', replace => { 5000 => 4 });
+is( VeltClient->new($node, user => 'reporter')->value('SHOW statement_timeout'),
+	'30min', 'a limit of time');
+fails_with($reporter, $call, '54000', 'and one of requests');
+$admin->query('ALTER SERVER velt OPTIONS (DROP max_requests)');
+$admin->query('TRUNCATE report.run RESTART IDENTITY CASCADE');
+is($docs->run($node, 'overdue', dbname => 'by_hand'),
+	't|', 'without any run one is overdue');
+$reporter->query($call);
+$admin->query("UPDATE report.run SET finished = now() - interval '26 hours'");
+like($docs->run($node, 'overdue', dbname => 'by_hand'),
+	qr/^t\|./, 'and after a day');
 
 # What may pass by itself.
 for my $case (
@@ -477,6 +505,21 @@ is($api->stats('requests.apikeys/get'), 2, 'for one request more');
 is_deeply($api->stats('filters'), [ ['key_birch'] ], 'for that key');
 is($api->stats('requests.total'), 6, 'and one for its tokens');
 
+# A name that is not for a terminal.
+$api->config(
+	{
+		workspaces => {
+			$id => {
+				key_list =>
+				  [ @list[ 0 .. 2 ], api_key('dune', "D\e[2J\n\x{9b}une") ]
+			}
+		}
+	});
+(undef, $out) = $docs->try($node, 'psql', @where);
+like($out, qr/^key renamed\|key_dune\|Dune\|D\?\[2J\?\?une$/m,
+	'psql: control characters are not mailed');
+$api->config({ workspaces => { $id => { key_list => \@list } } });
+
 # Another workspace is no drift.
 $api->config(
 	{
@@ -506,6 +549,15 @@ $admin->query($call);
 is($reporter->value("SELECT string_agg(finding, ',') FROM report.drift"),
 	'key removed', 'back, it is compared with its own, whoever calls');
 
+# What the API says of the credentials, it says without them.
+$api->faults(
+	[ { do => { error => 'INVALID_ARGUMENT', message => "not $secret" } } ]);
+fails_with($reporter, $call, '22023', 'an error that repeats what was sent');
+like($reporter->value('SELECT detail FROM report.failure'),
+	qr/: not <auth_token>/, 'is on record without');
+$api->faults([]);
+$docs->run($node, 'acknowledge', dbname => 'by_hand');
+
 # Where it cannot commit.
 $reporter->query('BEGIN');
 fails_with($reporter, $call, '2D000', 'in a transaction block it fails');
@@ -521,6 +573,8 @@ is(runs() =~ s/.* //r, 'ok', 'nor in the way of others');
 # Of each job, by name: how it ends, as whom, and with what message.
 my @outcomes = (
 	[ 'bad snapshot', 'failed', 'reporter', qr/could not fetch "auth_tokens"/ ],
+	[ 'closed', 'failed', 'reporter', qr/./ ],
+	[ 'slow snapshot', 'failed', 'reporter', qr/statement timeout/ ],
 	[ 'stranger', 'failed', 'stranger', qr/user mapping not found/ ],
 	[ 'velt inventory', 'succeeded', 'reporter', qr/^REFRESH/ ],
 	[ 'velt snapshot', 'succeeded', 'reporter', qr/^(?:CALL|1 row)/ ]);
@@ -574,6 +628,8 @@ for my $mode (sort keys %servers)
 	);
 	like($docs->run($this, 'outcome'),
 		qr/^velt snapshot\|succeeded\|reporter\|/m, 'who looks for it finds it');
+	like($docs->run($this, 'outcome'),
+		qr/^closed\|failed\|reporter\|/m, 'and what could not start');
 	unlike($docs->run($this, 'outcome'),
 		qr/stranger/, 'and no other role\'s jobs');
 
@@ -588,6 +644,11 @@ for my $mode (sort keys %servers)
 		0, 'and nothing of its snapshot');
 	$bad->close;
 
+	my $slow = VeltClient->new($this, dbname => 'slow', user => 'reporter');
+	is($slow->value('SELECT sqlstate FROM report.run'),
+		'57014', 'so is one that took too long');
+	$slow->close;
+
 	# tokens
 	for my $dbname (qw(postgres bad), $mode eq 'workers' ? 'by_hand' : ())
 	{
@@ -599,6 +660,28 @@ for my $mode (sort keys %servers)
 			'and no tokens, nor in hexadecimal');
 	}
 	unlike(slurp_file($this->logfile), qr/canary/, 'nor has the log');
+
+	# the end
+	my $its_admin = $server->{admin};
+	$its_admin->query('REVOKE USAGE ON FOREIGN SERVER velt FROM reporter');
+	is($its_reporter->value('SELECT count(*) FROM velt.api_keys'),
+		4, 'a role without USAGE goes on');
+	$docs->run($this, 'retire');
+	$server->{api}->reset;
+	$its_admin->query('SET ROLE reporter');
+	fails_with($its_admin, $_, '42704', "one without a mapping does not: $_")
+	  for 'SELECT count(*) FROM velt.api_keys',
+	  'REFRESH MATERIALIZED VIEW report.inventory';
+	$its_admin->query('RESET ROLE');
+	is($server->{api}->stats('requests.total'), 0, 'nor asks anything');
+	is($its_admin->value("SELECT count(*) FROM cron.job
+		WHERE username = 'reporter'"), 0, 'and has no jobs');
+	poll_until(
+		'its sessions end',
+		sub {
+			!$its_admin->value("SELECT count(*) FROM pg_stat_activity
+				WHERE usename = 'reporter'");
+		});
 }
 
 is_deeply([ $docs->untried ], [], 'nothing in the document was left out');
