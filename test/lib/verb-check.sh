@@ -140,13 +140,16 @@ client_link_errors() {
 }
 
 foreign_headers_of_client() {
-    grep -nE '#include +"' src/client/*.[ch] | grep -v '"client/'
-    grep -nE '#include +<(postgres|pg_|pgxs|libpq|server/)' src/client/*.[ch]
+    grep -nE '# *include *"' src/client/*.[ch] | grep -v '"client/'
+    grep -nE '# *include *<(postgres|pg_|pgxs|libpq|server/)' src/client/*.[ch]
 }
 
 strays_of_libraries() {
-    grep -rnE '#include +[<"](curl|json-c)/' src --include='*.[ch]' |
+    grep -rnE '# *include *[<"](curl|json-c)/' src --include='*.[ch]' |
         grep -v '^src/client/'
+    # nor declared by hand
+    find src -name '*.o' ! -path 'src/client/*' -exec nm -A -u {} + |
+        grep -E ' U (curl|json_(object|tokener|c))_'
 }
 
 upward_includes() {
@@ -154,7 +157,7 @@ upward_includes() {
 
     for floor in "${floors[@]}"; do
         [[ -z $above ]] ||
-            grep -nE "#include +\"($above)/" src/"$floor"/*.[ch] | only_ours
+            grep -nE "# *include *\"($above)/" src/"$floor"/*.[ch] | only_ours
         above=${above:+$above|}$floor
     done
 }

@@ -94,7 +94,8 @@ run_stage() {
     wait "$reader" || true
     rm "$scratch/pipe"
     read -r passed failed < <(totals "$scratch/log")
-    ((status == 0 || failed > 0)) || failed=1
+    # nor may it have had nothing to say
+    ((failed > 0 || (status == 0 && passed > 0))) || failed=1
     outcomes+=("$1"$'\t'"$passed"$'\t'"$failed"$'\t'$(($(now_ms) - started)))
 }
 

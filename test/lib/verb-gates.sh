@@ -104,7 +104,7 @@ tidy_findings() {
 }
 
 large_functions() {
-    find src test -name '*.c' -print0 | xargs -0 pmccabe |
+    find src test -name '*.[ch]' -print0 | xargs -0 pmccabe |
         awk -F'\t' -v lines="$longest_function" -v paths="$highest_complexity" '
             { sub(/\(/, ":", $6); sub(/\)/, "", $6) }
             $5 > lines { print $6 ": " $5 " lines" }

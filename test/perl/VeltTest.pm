@@ -207,15 +207,15 @@ sub wait_until_idle
 # Processes
 # ----------
 
-# How many sockets, pipes, epoll sets, timers and the like it has.  Files with
-# a name are left out: the server keeps those of its tables open as it likes.
+# How many sockets, files, epoll sets, timers and the like it has.  Those of
+# the cluster are left out: the server keeps its tables open as it likes.
 sub descriptors
 {
 	my ($pid) = @_;
 	my @targets = map { readlink($_) // () } glob "/proc/$pid/fd/*";
 
 	croak "could not look at the descriptors of $pid" unless @targets;
-	return scalar grep { !m{^/} } @targets;
+	return scalar grep { !m{/pgdata/} } @targets;
 }
 
 # The ids of its threads.
