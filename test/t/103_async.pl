@@ -152,12 +152,17 @@ for my $how ([ 'UNION ALL', union(@names) ], [ 'partitions', 'SELECT id FROM par
 exact('SELECT id FROM a.api_keys UNION ALL SELECT id FROM a.workspaces',
 	[ ids_of('a'), 'workspace_a' ],
 	'4 0 0', 'two scans of a session');
-exact(
-	'SELECT id FROM a.api_keys UNION ALL SELECT api_key FROM a.auth_tokens
-	 UNION ALL SELECT id FROM b.api_keys UNION ALL SELECT id FROM a.api_keys
-	 UNION ALL SELECT api_key FROM b.auth_tokens',
-	[ (ids_of('a')) x 3, (ids_of('b')) x 2 ],
+my $five =
+  'SELECT id FROM a.api_keys UNION ALL SELECT api_key FROM a.auth_tokens
+   UNION ALL SELECT id FROM b.api_keys UNION ALL SELECT id FROM a.api_keys
+   UNION ALL SELECT api_key FROM b.auth_tokens';
+exact($five, [ (ids_of('a')) x 3, (ids_of('b')) x 2 ],
 	'39 24 0', 'five scans of two sessions');
+{
+	my $before = descriptors($session->pid);
+	$session->query($five) for 1 .. 10;
+	is(descriptors($session->pid), $before, 'which leave no descriptor open');
+}
 {
 	$api{a}->faults(
 		[ { endpoint => 'workspace/get', do => { stall => 'in_body', for_ms => 300 } } ]);
