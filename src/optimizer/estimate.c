@@ -95,8 +95,10 @@ velt_estimate_size(PlannerInfo *root, RelOptInfo *rel)
 	double		distinct = -1;
 
 	rel->tuples = total_rows(rel, resource);
+	/* a resource's own keys are unique, which is no question of statistics */
 	if (attnum > 0)
-		distinct = distinct_values(root, rel, attnum);
+		distinct = resource->parent ? distinct_values(root, rel, attnum) :
+			rel->tuples;
 	info->has_statistics = distinct >= 0;
 	info->rows_per_key = resource->parent && info->has_statistics ?
 		rel->tuples / distinct : velt_estimate_default_rows_per_key(resource);
