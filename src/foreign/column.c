@@ -104,7 +104,8 @@ velt_table_settings(Oid relid, VeltSettings *settings)
 	ForeignServer *server = GetForeignServer(table->serverid);
 
 	velt_settings_init(settings);
-	velt_settings_read(settings, server->options, ForeignServerRelationId);
+	velt_settings_read_but_urls(settings, server->options,
+								ForeignServerRelationId);
 	read_table_options(settings, table);
 }
 

@@ -33,7 +33,7 @@ typedef struct VeltTable
 extern VeltTable *velt_table_describe(Relation relation,
 									  const VeltResource *resource);
 
-/* The settings of a foreign table: its own over its server's. */
+/* The settings of a foreign table, URLs left out: its own over its server's. */
 extern void velt_table_settings(Oid relid, VeltSettings *settings);
 
 /* What it shows: less to read than all of its settings. */

@@ -481,8 +481,15 @@ velt_settings_init(VeltSettings *settings)
 	settings->keep_connections = true;
 }
 
-void
-velt_settings_read(VeltSettings *settings, List *options, Oid catalog)
+/* Whether an option is a URL, which takes longer to check than all else. */
+static bool
+is_url(const Option *option)
+{
+	return option->parse == parse_api_url || option->parse == parse_proxy_url;
+}
+
+static void
+read_options(VeltSettings *settings, List *options, Oid catalog, bool urls)
 {
 	ListCell   *lc;
 
@@ -493,8 +500,24 @@ velt_settings_read(VeltSettings *settings, List *options, Oid catalog)
 
 		if (option == NULL)
 			unknown_option(def->defname, catalog);
-		option->parse(option, defGetString(def),
-					  (char *) settings + option->field);
+		if (urls || !is_url(option))
+			option->parse(option, defGetString(def),
+						  (char *) settings + option->field);
 	}
-	settings->plain = pg_strncasecmp(settings->api_url, "http:", 5) == 0;
+}
+
+void
+velt_settings_read(VeltSettings *settings, List *options, Oid catalog)
+{
+	read_options(settings, options, catalog, true);
+	settings->plain = settings->api_url != NULL &&
+		pg_strncasecmp(settings->api_url, "http:", 5) == 0;
+}
+
+void
+velt_settings_read_but_urls(VeltSettings *settings, List *options,
+							Oid catalog)
+{
+	read_options(settings, options, catalog, false);
+	settings->api_url = NULL;
 }

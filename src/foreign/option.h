@@ -73,6 +73,13 @@ extern void velt_settings_init(VeltSettings *settings);
 extern void velt_settings_read(VeltSettings *settings, List *options,
 							   Oid catalog);
 
+/*
+ * The same without api_url (NULL then), plain and proxy: for each plan and
+ * each scan, while the URLs are for the one who connects.
+ */
+extern void velt_settings_read_but_urls(VeltSettings *settings, List *options,
+										Oid catalog);
+
 /* What setting the option on such an object needs. */
 extern VeltPrivilege velt_option_privilege(const char *name, Oid catalog);
 
