@@ -25,6 +25,7 @@ CLIENT_OBJS = \
 	src/client/json.o \
 	src/client/json_pointer.o \
 	src/client/json_string.o \
+	src/client/layout.o \
 	src/client/page.o \
 	src/client/request.o \
 	src/client/resource.o \

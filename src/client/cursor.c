@@ -16,6 +16,7 @@
 #include <sys/queue.h>
 
 #include "client/backlog.h"
+#include "client/layout.h"
 
 typedef struct Fetch
 {

@@ -8,29 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* What of a response is looked at, whatever the resource. */
-enum
-{
-	ERROR,
-	ERROR_STATUS,
-	ERROR_MESSAGE,
-	ERROR_DETAILS,
-	RESULT_STATUS,
-	NEXT_PAGE_TOKEN,
-	ROWS,
-	ECHO,
-	ENVELOPE_POINTERS
-};
-
-static const char *const envelope_pointers[ENVELOPE_POINTERS] = {
-	[ERROR] = "/error",
-	[ERROR_STATUS] = "/error/status",
-	[ERROR_MESSAGE] = "/error/message",
-	[ERROR_DETAILS] = "/error/details",
-	[RESULT_STATUS] = "/result/status",
-	[NEXT_PAGE_TOKEN] = "/result/nextPageToken",
-	/* ROWS and ECHO are the resource's */
-};
+#include "client/layout.h"
 
 /* Documented statuses have at most 19 characters. */
 #define STATUS_BYTES	64
@@ -38,119 +16,19 @@ static const char *const envelope_pointers[ENVELOPE_POINTERS] = {
 /* A page that held a large response gives its memory back. */
 #define KEPT_BYTES		((size_t) 256 * 1024)
 
-struct VeltLayout
-{
-	const VeltResource *resource;
-	const VeltCredentials *credentials;
-	size_t		max_bytes;
-	VeltJsonPointer *envelope[ENVELOPE_POINTERS];
-	int			nenvelope;		/* without ECHO where there is none */
-	VeltJsonPointer *message;	/* of a result that is none */
-	VeltJsonPointer *row_key;	/* NULL: the key asked for */
-	int			nvalues;
-	VeltJsonPointer *values[];
-};
-
 struct VeltPage
 {
 	const VeltLayout *layout;
 	VeltString	key;
 	VeltBuffer	body;
 	VeltBuffer	scratch;		/* a decoded string */
-	VeltJsonSpan envelope[ENVELOPE_POINTERS];
+	VeltJsonSpan envelope[VELT_ENVELOPE_POINTERS];
 	size_t		next_row;		/* where the search for it begins */
 	VeltJsonSpan row;
 	char		request_id[VELT_REQUEST_ID_BYTES];	/* as it came */
 	VeltJsonScanner scanner;
 	VeltJsonSpan values[];
 };
-
-/* ----------
- * Layout
- * ----------
- */
-
-void
-velt_layout_free(VeltLayout *layout)
-{
-	if (layout == NULL)
-		return;
-	for (int i = 0; i < ENVELOPE_POINTERS; i++)
-		free(layout->envelope[i]);
-	for (int i = 0; i < layout->nvalues; i++)
-		free(layout->values[i]);
-	free(layout->message);
-	free(layout->row_key);
-	free(layout);
-}
-
-static bool
-parse_envelope(VeltLayout *layout, VeltError *error)
-{
-	const VeltResource *resource = layout->resource;
-
-	layout->nenvelope = resource->echo_pointer ? ENVELOPE_POINTERS : ECHO;
-	for (int i = 0; i < layout->nenvelope; i++)
-	{
-		const char *pointer = envelope_pointers[i];
-
-		if (i == ROWS)
-			pointer = resource->rows_pointer;
-		else if (i == ECHO)
-			pointer = resource->echo_pointer;
-		layout->envelope[i] = velt_json_pointer_parse(pointer, error);
-		if (layout->envelope[i] == NULL)
-			return false;
-	}
-	layout->message = velt_json_pointer_parse("/result/message", error);
-	return layout->message != NULL;
-}
-
-static bool
-parse_row_key(VeltLayout *layout, VeltError *error)
-{
-	const VeltColumn *column = velt_resource_column(layout->resource,
-													layout->resource->key_column);
-
-	if (column->source != VELT_FROM_ROW)
-		return true;
-	layout->row_key = velt_json_pointer_parse(column->pointer, error);
-	return layout->row_key != NULL;
-}
-
-VeltLayout *
-velt_layout_create(const VeltResource *resource, const char *const *pointers,
-				   int npointers, const VeltCredentials *credentials,
-				   size_t max_bytes, VeltError *error)
-{
-	VeltLayout *layout = calloc(1, offsetof(VeltLayout, values) +
-								npointers * sizeof(VeltJsonPointer *));
-
-	if (layout == NULL)
-	{
-		velt_error_out_of_memory(error);
-		return NULL;
-	}
-	layout->resource = resource;
-	layout->credentials = credentials;
-	layout->max_bytes = max_bytes;
-	if (!parse_envelope(layout, error) || !parse_row_key(layout, error))
-	{
-		velt_layout_free(layout);
-		return NULL;
-	}
-	for (int i = 0; i < npointers; i++)
-	{
-		layout->values[i] = velt_json_pointer_parse(pointers[i], error);
-		if (layout->values[i] == NULL)
-		{
-			velt_layout_free(layout);
-			return NULL;
-		}
-		layout->nvalues = i + 1;
-	}
-	return layout;
-}
 
 /* ----------
  * Arrival
@@ -263,8 +141,8 @@ static bool
 misformed(const VeltPage *page, VeltError *error)
 {
 	if (error->kind == VELT_ERROR_PROTOCOL &&
-		page->envelope[RESULT_STATUS].kind <= VELT_JSON_NULL &&
-		page->envelope[ERROR_STATUS].kind <= VELT_JSON_NULL)
+		page->envelope[VELT_AT_RESULT_STATUS].kind <= VELT_JSON_NULL &&
+		page->envelope[VELT_AT_ERROR_STATUS].kind <= VELT_JSON_NULL)
 		error->kind = VELT_ERROR_NO_ENVELOPE;
 	return false;
 }
@@ -363,15 +241,15 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
-	if (velt_page_string(page, page->envelope[ERROR_STATUS], &code, error))
+	if (velt_page_string(page, page->envelope[VELT_AT_ERROR_STATUS], &code, error))
 		meaning = velt_error_api_status(code.bytes, code.length);
 	known = meaning.kind != VELT_ERROR_NONE;
 	if (!known)
 		meaning = velt_error_http_status(http_status);
-	clean_member(page, page->envelope[ERROR_STATUS], status, sizeof(status));
+	clean_member(page, page->envelope[VELT_AT_ERROR_STATUS], status, sizeof(status));
 	if (status[0] == '\0')
 		strcpy(status, "an error without a name");
-	clean_member(page, page->envelope[ERROR_MESSAGE], message,
+	clean_member(page, page->envelope[VELT_AT_ERROR_MESSAGE], message,
 				 sizeof(message));
 	if (message[0] != '\0')
 		velt_error_set(error, meaning.kind,
@@ -384,7 +262,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	error->enveloped = known;
 	/* an error that carries details is documented to be permanent */
 	error->transient = meaning.transient &&
-		page->envelope[ERROR_DETAILS].kind <= VELT_JSON_NULL;
+		page->envelope[VELT_AT_ERROR_DETAILS].kind <= VELT_JSON_NULL;
 	return false;
 }
 
@@ -392,7 +270,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 static bool
 check_echo(VeltPage *page, VeltError *error)
 {
-	VeltJsonSpan span = page->envelope[ECHO];
+	VeltJsonSpan span = page->envelope[VELT_AT_ECHO];
 	VeltString	echo;
 
 	if (span.kind <= VELT_JSON_NULL)
@@ -413,7 +291,7 @@ is_success(VeltPage *page)
 	VeltString	status;
 	VeltError	ignored;
 
-	return velt_page_string(page, page->envelope[RESULT_STATUS], &status,
+	return velt_page_string(page, page->envelope[VELT_AT_RESULT_STATUS], &status,
 							&ignored) &&
 		status.length == strlen("success") &&
 		memcmp(status.bytes, "success", status.length) == 0;
@@ -429,7 +307,7 @@ failed_result(VeltPage *page, VeltError *error)
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1] = "";
 
-	clean_member(page, page->envelope[RESULT_STATUS], status, sizeof(status));
+	clean_member(page, page->envelope[VELT_AT_RESULT_STATUS], status, sizeof(status));
 	if (locate(page, 0, pointers, &span, 1, &end, error))
 		clean_member(page, span, message, sizeof(message));
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
@@ -440,10 +318,10 @@ failed_result(VeltPage *page, VeltError *error)
 static bool
 check_result(VeltPage *page, VeltError *error)
 {
-	VeltJsonKind rows = page->envelope[ROWS].kind;
-	VeltJsonKind token = page->envelope[NEXT_PAGE_TOKEN].kind;
+	VeltJsonKind rows = page->envelope[VELT_AT_ROWS].kind;
+	VeltJsonKind token = page->envelope[VELT_AT_NEXT_PAGE_TOKEN].kind;
 
-	if (page->envelope[RESULT_STATUS].kind != VELT_JSON_STRING)
+	if (page->envelope[VELT_AT_RESULT_STATUS].kind != VELT_JSON_STRING)
 		return wrong_shape("it has neither a result with a status nor an error",
 						   error);
 	if (!is_success(page))
@@ -457,7 +335,7 @@ check_result(VeltPage *page, VeltError *error)
 		return false;
 
 	/* rows are searched behind the bracket, or where the only one stands */
-	page->next_row = page->envelope[ROWS].start +
+	page->next_row = page->envelope[VELT_AT_ROWS].start +
 		(rows == VELT_JSON_ARRAY ? 1 : 0);
 	return true;
 }
@@ -467,11 +345,11 @@ check_response(VeltPage *page, int http_status, VeltError *error)
 {
 	bool		whole = velt_json_finish(&page->scanner, error);
 
-	if (whole && page->envelope[ERROR_STATUS].kind == VELT_JSON_STRING)
+	if (whole && page->envelope[VELT_AT_ERROR_STATUS].kind == VELT_JSON_STRING)
 		return api_error(page, http_status, error);
 	if (!http_success(http_status))
 		return http_error(http_status, error);
-	if (whole && page->envelope[ERROR].kind > VELT_JSON_NULL)
+	if (whole && page->envelope[VELT_AT_ERROR].kind > VELT_JSON_NULL)
 		return wrong_shape("its error has no status", error);
 	return whole && check_result(page, error);
 }
@@ -486,7 +364,7 @@ bool
 velt_page_next_token(const VeltPage *page, VeltBuffer *token,
 					 VeltError *error)
 {
-	VeltJsonSpan span = page->envelope[NEXT_PAGE_TOKEN];
+	VeltJsonSpan span = page->envelope[VELT_AT_NEXT_PAGE_TOKEN];
 	size_t		length;
 
 	token->length = 0;

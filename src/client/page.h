@@ -14,22 +14,10 @@
 #include "client/request.h"
 #include "client/resource.h"
 
-/* How to read the responses of one scan. */
+/* How to read it: client/layout.h. */
 typedef struct VeltLayout VeltLayout;
 
 typedef struct VeltPage VeltPage;
-
-/*
- * pointers name the row's values that are wanted, in the order in which
- * velt_page_value counts them.  credentials are borrowed; max_bytes bounds one
- * response.  free with velt_layout_free.
- */
-extern VeltLayout *velt_layout_create(const VeltResource *resource,
-									  const char *const *pointers,
-									  int npointers,
-									  const VeltCredentials *credentials,
-									  size_t max_bytes, VeltError *error);
-extern void velt_layout_free(VeltLayout *layout);
 
 /* The layout is borrowed, and must outlive the page. */
 extern VeltPage *velt_page_create(const VeltLayout *layout, VeltError *error);

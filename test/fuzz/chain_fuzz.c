@@ -5,6 +5,7 @@
  * Input: a byte a page: its token (0: none), and whether it has a row.
  */
 #include "client/chain.h"
+#include "client/layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -3,6 +3,7 @@
  *		client/chain: what to ask for next, and answers that go in circles.
  */
 #include "client/chain.h"
+#include "client/layout.h"
 
 #include <stdio.h>
 #include <stdlib.h>
