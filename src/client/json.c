@@ -55,30 +55,65 @@ invalid(const VeltJsonScanner *scanner, VeltError *error)
 						  scanner->offset + 1);
 }
 
+/* The pointers that name the value at hand, and lead no further. */
+static VeltJsonSet
+ending(const VeltJsonScanner *scanner)
+{
+	VeltJsonSet current = scanner->frames[scanner->depth].current;
+
+	/* none is current where none reaches */
+	return current ? current & scanner->ends[scanner->depth] : 0;
+}
+
 /*
- * Of the pointers that lead into the container at hand, notes those whose
- * next token is the member name just read, or the element's index.
+ * Of the pointers that lead into the object at hand, those whose next token
+ * is the member name just read.
  */
 static VeltJsonSet
-matching(const VeltJsonScanner *scanner, const char *name, size_t length,
-		 int64_t index)
+matching_name(const VeltJsonScanner *scanner, const char *name, size_t length)
 {
 	VeltJsonSet left = scanner->frames[scanner->depth].inside;
 	VeltJsonSet found = 0;
 
-	while (left != 0)
+	for (; left != 0; left &= left - 1)
 	{
 		int			i = __builtin_ctzll(left);
-		const VeltJsonPointer *pointer = scanner->pointers[i];
-		const VeltJsonToken *token = &pointer->tokens[scanner->depth - 1];
+		const VeltJsonToken *token =
+		&scanner->pointers[i]->tokens[scanner->depth - 1];
 
-		left &= left - 1;
-		if (name != NULL ? (token->length == length &&
-							memcmp(token->name, name, length) == 0) :
-			token->index == index)
+		if (token->length == length && memcmp(token->name, name, length) == 0)
 			found |= (VeltJsonSet) 1 << i;
 	}
 	return found;
+}
+
+/* The same for an array, and the element that begins. */
+static VeltJsonSet
+matching_element(const VeltJsonScanner *scanner)
+{
+	const VeltJsonFrame *frame = &scanner->frames[scanner->depth];
+	VeltJsonSet each = frame->inside & scanner->each[scanner->depth];
+	VeltJsonSet left = frame->inside & ~each;
+	VeltJsonSet found = each;
+
+	for (; left != 0; left &= left - 1)
+	{
+		int			i = __builtin_ctzll(left);
+
+		if (scanner->pointers[i]->tokens[scanner->depth - 1].index ==
+			frame->index)
+			found |= (VeltJsonSet) 1 << i;
+	}
+	return found;
+}
+
+/* Whether all of the pointers name values of rows. */
+static bool
+is_of_rows(const VeltJsonScanner *scanner, VeltJsonSet pointers)
+{
+	int			first = scanner->row_pointer;
+
+	return first >= 0 && (pointers >> first) << first == pointers;
 }
 
 static bool
@@ -92,8 +127,8 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 	if (frame->inside == 0)
 		return true;
 	if (!span.escaped)
-		frame->current = matching(scanner, text + span.start + 1,
-								  span.end - span.start - 2, -1);
+		frame->current = matching_name(scanner, text + span.start + 1,
+									   span.end - span.start - 2);
 	else
 	{
 		VeltBuffer	name = {0};
@@ -103,8 +138,8 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 												 &failure);
 
 		if (ok)
-			frame->current = matching(scanner, length ? name.data : "",
-									  length, -1);
+			frame->current = matching_name(scanner, length ? name.data : "",
+										   length);
 		velt_buffer_free(&name);
 		/* a name that is no text is no name that anybody looks for */
 		if (!ok && failure.kind != VELT_ERROR_UNTRANSLATABLE)
@@ -113,11 +148,14 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 			return false;
 		}
 	}
-	if (frame->current & frame->seen)
+	if ((frame->current & frame->seen) == 0)
+		frame->seen |= frame->current;
+	else if (is_of_rows(scanner, frame->current & frame->seen))
+		scanner->row_doubtful = true;
+	else
 		return velt_error_set(error, VELT_ERROR_PROTOCOL,
 							  "The response has a member twice, at byte %zu.",
 							  span.start + 1);
-	frame->seen |= frame->current;
 	return true;
 }
 
@@ -126,26 +164,22 @@ static void
 begin_value(VeltJsonScanner *scanner, VeltJsonKind kind)
 {
 	VeltJsonFrame *frame = &scanner->frames[scanner->depth];
-	VeltJsonSet left;
 
 	if (frame->is_array)
 	{
 		frame->index++;
 		if (frame->inside != 0)
-			frame->current = matching(scanner, NULL, 0, frame->index);
+			frame->current = matching_element(scanner);
 	}
 	scanner->token_start = scanner->offset;
 	scanner->escaped = false;
 	scanner->is_name = false;
-	for (left = frame->current; left != 0; left &= left - 1)
+	for (VeltJsonSet left = ending(scanner); left != 0; left &= left - 1)
 	{
-		int			i = __builtin_ctzll(left);
+		VeltJsonSpan *span = &scanner->spans[__builtin_ctzll(left)];
 
-		if (scanner->pointers[i]->ntokens == scanner->depth)
-		{
-			scanner->spans[i].kind = kind;
-			scanner->spans[i].start = scanner->offset;
-		}
+		span->kind = kind;
+		span->start = scanner->offset;
 	}
 }
 
@@ -153,18 +187,14 @@ begin_value(VeltJsonScanner *scanner, VeltJsonKind kind)
 static void
 end_value(VeltJsonScanner *scanner, size_t end)
 {
-	VeltJsonFrame *frame = &scanner->frames[scanner->depth];
-	VeltJsonSet left;
-
-	for (left = frame->current; left != 0; left &= left - 1)
+	for (VeltJsonSet left = ending(scanner); left != 0; left &= left - 1)
 	{
 		int			i = __builtin_ctzll(left);
 
-		if (scanner->pointers[i]->ntokens == scanner->depth)
-		{
-			scanner->spans[i].end = end;
-			scanner->spans[i].escaped = scanner->escaped;
-		}
+		scanner->spans[i].end = end;
+		scanner->spans[i].escaped = scanner->escaped;
+		if (i == scanner->row_pointer)
+			scanner->stopped = true;
 	}
 	if (scanner->depth > 0)
 		scanner->state = EXPECT_COMMA_OR_CLOSE;
@@ -172,6 +202,7 @@ end_value(VeltJsonScanner *scanner, size_t end)
 	{
 		scanner->state = EXPECT_NOTHING;
 		scanner->done = true;
+		scanner->stopped |= scanner->one_value;
 	}
 }
 
@@ -185,7 +216,6 @@ open_container(VeltJsonScanner *scanner, bool is_array, VeltError *error)
 {
 	VeltJsonFrame *outer = &scanner->frames[scanner->depth];
 	VeltJsonFrame *inner = outer + 1;
-	VeltJsonSet left;
 
 	if (scanner->depth == VELT_JSON_MAX_DEPTH)
 		return velt_error_set(error, VELT_ERROR_NESTING,
@@ -194,16 +224,9 @@ open_container(VeltJsonScanner *scanner, bool is_array, VeltError *error)
 	begin_value(scanner, is_array ? VELT_JSON_ARRAY : VELT_JSON_OBJECT);
 	inner->is_array = is_array;
 	inner->index = -1;
-	inner->inside = 0;
+	inner->inside = outer->current & ~ending(scanner);
 	inner->current = 0;
 	inner->seen = 0;
-	for (left = outer->current; left != 0; left &= left - 1)
-	{
-		int			i = __builtin_ctzll(left);
-
-		if (scanner->pointers[i]->ntokens > scanner->depth)
-			inner->inside |= (VeltJsonSet) 1 << i;
-	}
 	scanner->depth++;
 	scanner->state = is_array ? EXPECT_VALUE_OR_CLOSE : EXPECT_NAME_OR_CLOSE;
 	return true;
@@ -390,16 +413,10 @@ scan_string_special(VeltJsonScanner *scanner, const char *text,
 static void
 note_string(VeltJsonScanner *scanner, size_t start, size_t end)
 {
-	VeltJsonSet left = scanner->frames[scanner->depth].current;
 	VeltJsonSpan string = {VELT_JSON_STRING, false, start, end};
 
-	for (; left != 0; left &= left - 1)
-	{
-		int			i = __builtin_ctzll(left);
-
-		if (scanner->pointers[i]->ntokens == scanner->depth)
-			scanner->spans[i] = string;
-	}
+	for (VeltJsonSet left = ending(scanner); left != 0; left &= left - 1)
+		scanner->spans[__builtin_ctzll(left)] = string;
 }
 
 /*
@@ -510,6 +527,31 @@ scan_literal(VeltJsonScanner *scanner, char c, VeltError *error)
 	return true;
 }
 
+/* Makes the sets that tell which pointers matter at which depth. */
+static void
+sort_pointers(VeltJsonScanner *scanner)
+{
+	scanner->most_tokens = -1;
+	for (int i = 0; i < scanner->npointers; i++)
+	{
+		const VeltJsonPointer *pointer = scanner->pointers[i];
+		VeltJsonSet self = (VeltJsonSet) 1 << i;
+
+		while (scanner->most_tokens < pointer->ntokens)
+		{
+			scanner->most_tokens++;
+			scanner->ends[scanner->most_tokens] = 0;
+			scanner->each[scanner->most_tokens] = 0;
+		}
+		scanner->ends[pointer->ntokens] |= self;
+		for (int depth = 1; depth <= pointer->ntokens; depth++)
+		{
+			if (pointer->tokens[depth - 1].each)
+				scanner->each[depth] |= self;
+		}
+	}
+}
+
 void
 velt_json_begin(VeltJsonScanner *scanner,
 				const VeltJsonPointer *const *pointers, VeltJsonSpan *spans,
@@ -522,6 +564,9 @@ velt_json_begin(VeltJsonScanner *scanner,
 	scanner->npointers = npointers;
 	scanner->one_value = one_value;
 	scanner->done = false;
+	scanner->stopped = false;
+	scanner->row_pointer = -1;
+	scanner->row_doubtful = false;
 	scanner->state = EXPECT_VALUE;
 	scanner->depth = 0;
 	scanner->offset = offset;
@@ -533,13 +578,28 @@ velt_json_begin(VeltJsonScanner *scanner,
 		~(VeltJsonSet) 0 : ((VeltJsonSet) 1 << npointers) - 1;
 	for (int i = 0; i < npointers; i++)
 		spans[i].kind = VELT_JSON_MISSING;
+	sort_pointers(scanner);
+}
+
+void
+velt_json_stop_at_rows(VeltJsonScanner *scanner, int pointer)
+{
+	scanner->row_pointer = pointer;
+}
+
+void
+velt_json_forget_row(VeltJsonScanner *scanner)
+{
+	for (int i = scanner->row_pointer; i < scanner->npointers; i++)
+		scanner->spans[i].kind = VELT_JSON_MISSING;
 }
 
 bool
 velt_json_scan(VeltJsonScanner *scanner, const char *text, size_t length,
 			   VeltError *error)
 {
-	while (scanner->offset < length && !(scanner->done && scanner->one_value))
+	scanner->stopped = scanner->done && scanner->one_value;
+	while (scanner->offset < length && !scanner->stopped)
 	{
 		int			state = scanner->state;
 		bool		again = false;

@@ -36,6 +36,7 @@ typedef struct VeltJsonToken
 	const char *name;
 	size_t		length;
 	int64_t		index;			/* the array element it names, or -1 */
+	bool		each;			/* it names all elements of an array instead */
 } VeltJsonToken;
 
 typedef struct VeltJsonPointer
@@ -79,9 +80,16 @@ typedef struct VeltJsonScanner
 	const VeltJsonPointer *const *pointers;
 	VeltJsonSpan *spans;		/* one a pointer, the caller's */
 	int			npointers;
+	int			most_tokens;	/* of a pointer */
+	/* by depth, to most_tokens: which pointers end, which take each element */
+	VeltJsonSet ends[VELT_JSON_MAX_DEPTH + 1];
+	VeltJsonSet each[VELT_JSON_MAX_DEPTH + 1];
 
 	bool		one_value;		/* stop behind the first value */
 	bool		done;			/* a whole value was seen */
+	bool		stopped;		/* before the end of the text */
+	int			row_pointer;	/* a row's, or -1; those behind: its values' */
+	bool		row_doubtful;	/* a row has had a member twice */
 	int			state;
 	int			depth;
 	size_t		offset;			/* bytes scanned so far */
@@ -104,6 +112,16 @@ extern VeltJsonPointer *velt_json_pointer_parse(const char *text,
 												VeltError *error);
 
 /*
+ * A pointer through another: to "inner" of what "outer" names or, with each,
+ * of each element of the array that it names.  To be freed as the others, and
+ * before them: the names are theirs.
+ */
+extern VeltJsonPointer *velt_json_pointer_join(const VeltJsonPointer *outer,
+											   bool each,
+											   const VeltJsonPointer *inner,
+											   VeltError *error);
+
+/*
  * Begins a scan at byte "offset" of the text to come, and sets all spans to
  * VELT_JSON_MISSING.  With one_value it ends behind one value, which may be
  * an element of something larger; otherwise the text must hold nothing else.
@@ -112,6 +130,17 @@ extern void velt_json_begin(VeltJsonScanner *scanner,
 							const VeltJsonPointer *const *pointers,
 							VeltJsonSpan *spans, int npointers,
 							size_t offset, bool one_value);
+
+/*
+ * The pointer with this number names rows, those behind it values of them.
+ * From now on a scan stops behind each row, with "stopped" set, for the
+ * caller to take their spans, which the next row overwrites; a row that has a
+ * value's name twice is no error but sets "row_doubtful".
+ */
+extern void velt_json_stop_at_rows(VeltJsonScanner *scanner, int pointer);
+
+/* Sets the spans of a row's values to VELT_JSON_MISSING, for the next row. */
+extern void velt_json_forget_row(VeltJsonScanner *scanner);
 
 /*
  * Scans on to "length" bytes of text.  The text may move between calls, its

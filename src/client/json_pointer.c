@@ -49,6 +49,7 @@ decode_reference(const char **from, char **to, VeltJsonToken *token)
 	}
 	token->length = out - token->name;
 	token->index = element_index(token->name, token->length);
+	token->each = false;
 	*from = at;
 	*to = out;
 	return true;
@@ -98,4 +99,31 @@ velt_json_pointer_parse(const char *text, VeltError *error)
 		}
 	}
 	return pointer;
+}
+
+VeltJsonPointer *
+velt_json_pointer_join(const VeltJsonPointer *outer, bool each,
+					   const VeltJsonPointer *inner, VeltError *error)
+{
+	static const VeltJsonToken each_token = {.name = "",.length = SIZE_MAX,
+	.index = -1,.each = true};
+	int			ntokens = outer->ntokens + (each ? 1 : 0) + inner->ntokens;
+	VeltJsonPointer *joined = malloc(offsetof(VeltJsonPointer, tokens) +
+									 ntokens * sizeof(VeltJsonToken));
+	VeltJsonToken *next;
+
+	if (joined == NULL)
+	{
+		velt_error_out_of_memory(error);
+		return NULL;
+	}
+	joined->ntokens = ntokens;
+	next = joined->tokens;
+	for (int i = 0; i < outer->ntokens; i++)
+		*next++ = outer->tokens[i];
+	if (each)
+		*next++ = each_token;
+	for (int i = 0; i < inner->ntokens; i++)
+		*next++ = inner->tokens[i];
+	return joined;
 }

@@ -31,8 +31,16 @@ typedef struct VeltLayout
 	const VeltResource *resource;
 	const VeltCredentials *credentials;
 	size_t		max_bytes;
-	VeltJsonPointer *envelope[VELT_ENVELOPE_POINTERS];
-	int			nenvelope;		/* without VELT_AT_ECHO where there is none */
+
+	/*
+	 * What is looked for as the response arrives: the envelope's pointers,
+	 * without VELT_AT_ECHO where there is none; then a row's, and its values'
+	 * if there are few enough.
+	 */
+	VeltJsonPointer *arrival[VELT_JSON_MAX_POINTERS];
+	int			narrival;
+	int			row;			/* the row's, or 0: rows are not noted */
+
 	VeltJsonPointer *message;	/* of a result that is none */
 	VeltJsonPointer *row_key;	/* NULL: the key asked for */
 	int			nvalues;

@@ -16,18 +16,25 @@
 /* A page that held a large response gives its memory back. */
 #define KEPT_BYTES		((size_t) 256 * 1024)
 
+/* Rows beyond these are found when they are read, once more. */
+#define MAX_NOTED_BYTES	((size_t) 128 * 1024)
+
 struct VeltPage
 {
 	const VeltLayout *layout;
 	VeltString	key;
 	VeltBuffer	body;
 	VeltBuffer	scratch;		/* a decoded string */
-	VeltJsonSpan envelope[VELT_ENVELOPE_POINTERS];
+	VeltBuffer	noted;			/* spans: a row's and its values', and again */
+	bool		noting;			/* no row has been left out yet */
+	size_t		next_noted;		/* of the bytes of noted */
 	size_t		next_row;		/* where the search for it begins */
 	VeltJsonSpan row;
+	const VeltJsonSpan *row_values;
 	char		request_id[VELT_REQUEST_ID_BYTES];	/* as it came */
 	VeltJsonScanner scanner;
-	VeltJsonSpan values[];
+	VeltJsonSpan arrived[VELT_JSON_MAX_POINTERS];	/* by layout->arrival */
+	VeltJsonSpan values[];		/* of a row that was not noted */
 };
 
 /* ----------
@@ -49,6 +56,7 @@ velt_page_create(const VeltLayout *layout, VeltError *error)
 	page->layout = layout;
 	memset(&page->body, 0, sizeof(page->body));
 	memset(&page->scratch, 0, sizeof(page->scratch));
+	memset(&page->noted, 0, sizeof(page->noted));
 	velt_page_begin(page, velt_string(NULL, 0));
 	return page;
 }
@@ -60,22 +68,30 @@ velt_page_free(VeltPage *page)
 		return;
 	velt_buffer_free(&page->body);
 	velt_buffer_free(&page->scratch);
+	velt_buffer_free(&page->noted);
 	free(page);
 }
 
 void
 velt_page_begin(VeltPage *page, VeltString key)
 {
+	const VeltLayout *layout = page->layout;
+
 	page->key = key;
 	velt_buffer_reset(&page->body, KEPT_BYTES);
 	velt_buffer_reset(&page->scratch, KEPT_BYTES);
-	memset(page->envelope, 0, sizeof(page->envelope));
+	velt_buffer_reset(&page->noted, KEPT_BYTES);
+	page->noting = layout->row > 0;
+	page->next_noted = 0;
 	page->request_id[0] = '\0';
 	page->next_row = 0;
 	page->row.kind = VELT_JSON_MISSING;
+	memset(page->arrived, 0, layout->narrival * sizeof(VeltJsonSpan));
 	velt_json_begin(&page->scanner,
-					(const VeltJsonPointer *const *) page->layout->envelope,
-					page->envelope, page->layout->nenvelope, 0, false);
+					(const VeltJsonPointer *const *) layout->arrival,
+					page->arrived, layout->narrival, 0, false);
+	if (page->noting)
+		velt_json_stop_at_rows(&page->scanner, layout->row);
 }
 
 void
@@ -141,10 +157,45 @@ static bool
 misformed(const VeltPage *page, VeltError *error)
 {
 	if (error->kind == VELT_ERROR_PROTOCOL &&
-		page->envelope[VELT_AT_RESULT_STATUS].kind <= VELT_JSON_NULL &&
-		page->envelope[VELT_AT_ERROR_STATUS].kind <= VELT_JSON_NULL)
+		page->arrived[VELT_AT_RESULT_STATUS].kind <= VELT_JSON_NULL &&
+		page->arrived[VELT_AT_ERROR_STATUS].kind <= VELT_JSON_NULL)
 		error->kind = VELT_ERROR_NO_ENVELOPE;
 	return false;
+}
+
+/*
+ * Takes down where the row that has arrived stands, and its values; unless
+ * that comes to much, or it has a value twice: it fails when it is read.
+ */
+static bool
+note_row(VeltPage *page)
+{
+	const VeltLayout *layout = page->layout;
+	size_t		bytes = (layout->narrival - layout->row) * sizeof(VeltJsonSpan);
+
+	page->noting = page->noting && !page->scanner.row_doubtful &&
+		page->noted.length + bytes <= MAX_NOTED_BYTES;
+	if (page->noting &&
+		!velt_buffer_append(&page->noted,
+							(const char *) &page->arrived[layout->row], bytes))
+		return false;
+	velt_json_forget_row(&page->scanner);
+	return true;
+}
+
+/* Scans what has arrived. */
+static bool
+scan_arrival(VeltPage *page, VeltError *error)
+{
+	do
+	{
+		if (!velt_json_scan(&page->scanner, page->body.data,
+							page->body.length, error))
+			return false;
+		if (page->scanner.stopped && !note_row(page))
+			return velt_error_out_of_memory(error);
+	} while (page->scanner.stopped);
+	return true;
 }
 
 bool
@@ -155,8 +206,7 @@ velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 		return too_long(page, error);
 	if (!velt_buffer_append(&page->body, bytes, length))
 		return velt_error_out_of_memory(error);
-	if (velt_json_scan(&page->scanner, page->body.data, page->body.length,
-					   error))
+	if (scan_arrival(page, error))
 		return true;
 	/* what a proxy or a web server says of its troubles is seldom JSON */
 	if (!http_success(http_status))
@@ -241,15 +291,15 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
-	if (velt_page_string(page, page->envelope[VELT_AT_ERROR_STATUS], &code, error))
+	if (velt_page_string(page, page->arrived[VELT_AT_ERROR_STATUS], &code, error))
 		meaning = velt_error_api_status(code.bytes, code.length);
 	known = meaning.kind != VELT_ERROR_NONE;
 	if (!known)
 		meaning = velt_error_http_status(http_status);
-	clean_member(page, page->envelope[VELT_AT_ERROR_STATUS], status, sizeof(status));
+	clean_member(page, page->arrived[VELT_AT_ERROR_STATUS], status, sizeof(status));
 	if (status[0] == '\0')
 		strcpy(status, "an error without a name");
-	clean_member(page, page->envelope[VELT_AT_ERROR_MESSAGE], message,
+	clean_member(page, page->arrived[VELT_AT_ERROR_MESSAGE], message,
 				 sizeof(message));
 	if (message[0] != '\0')
 		velt_error_set(error, meaning.kind,
@@ -262,7 +312,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	error->enveloped = known;
 	/* an error that carries details is documented to be permanent */
 	error->transient = meaning.transient &&
-		page->envelope[VELT_AT_ERROR_DETAILS].kind <= VELT_JSON_NULL;
+		page->arrived[VELT_AT_ERROR_DETAILS].kind <= VELT_JSON_NULL;
 	return false;
 }
 
@@ -270,7 +320,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 static bool
 check_echo(VeltPage *page, VeltError *error)
 {
-	VeltJsonSpan span = page->envelope[VELT_AT_ECHO];
+	VeltJsonSpan span = page->arrived[VELT_AT_ECHO];
 	VeltString	echo;
 
 	if (span.kind <= VELT_JSON_NULL)
@@ -291,7 +341,7 @@ is_success(VeltPage *page)
 	VeltString	status;
 	VeltError	ignored;
 
-	return velt_page_string(page, page->envelope[VELT_AT_RESULT_STATUS], &status,
+	return velt_page_string(page, page->arrived[VELT_AT_RESULT_STATUS], &status,
 							&ignored) &&
 		status.length == strlen("success") &&
 		memcmp(status.bytes, "success", status.length) == 0;
@@ -307,7 +357,7 @@ failed_result(VeltPage *page, VeltError *error)
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1] = "";
 
-	clean_member(page, page->envelope[VELT_AT_RESULT_STATUS], status, sizeof(status));
+	clean_member(page, page->arrived[VELT_AT_RESULT_STATUS], status, sizeof(status));
 	if (locate(page, 0, pointers, &span, 1, &end, error))
 		clean_member(page, span, message, sizeof(message));
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
@@ -318,10 +368,10 @@ failed_result(VeltPage *page, VeltError *error)
 static bool
 check_result(VeltPage *page, VeltError *error)
 {
-	VeltJsonKind rows = page->envelope[VELT_AT_ROWS].kind;
-	VeltJsonKind token = page->envelope[VELT_AT_NEXT_PAGE_TOKEN].kind;
+	VeltJsonKind rows = page->arrived[VELT_AT_ROWS].kind;
+	VeltJsonKind token = page->arrived[VELT_AT_NEXT_PAGE_TOKEN].kind;
 
-	if (page->envelope[VELT_AT_RESULT_STATUS].kind != VELT_JSON_STRING)
+	if (page->arrived[VELT_AT_RESULT_STATUS].kind != VELT_JSON_STRING)
 		return wrong_shape("it has neither a result with a status nor an error",
 						   error);
 	if (!is_success(page))
@@ -335,7 +385,7 @@ check_result(VeltPage *page, VeltError *error)
 		return false;
 
 	/* rows are searched behind the bracket, or where the only one stands */
-	page->next_row = page->envelope[VELT_AT_ROWS].start +
+	page->next_row = page->arrived[VELT_AT_ROWS].start +
 		(rows == VELT_JSON_ARRAY ? 1 : 0);
 	return true;
 }
@@ -345,11 +395,11 @@ check_response(VeltPage *page, int http_status, VeltError *error)
 {
 	bool		whole = velt_json_finish(&page->scanner, error);
 
-	if (whole && page->envelope[VELT_AT_ERROR_STATUS].kind == VELT_JSON_STRING)
+	if (whole && page->arrived[VELT_AT_ERROR_STATUS].kind == VELT_JSON_STRING)
 		return api_error(page, http_status, error);
 	if (!http_success(http_status))
 		return http_error(http_status, error);
-	if (whole && page->envelope[VELT_AT_ERROR].kind > VELT_JSON_NULL)
+	if (whole && page->arrived[VELT_AT_ERROR].kind > VELT_JSON_NULL)
 		return wrong_shape("its error has no status", error);
 	return whole && check_result(page, error);
 }
@@ -364,7 +414,7 @@ bool
 velt_page_next_token(const VeltPage *page, VeltBuffer *token,
 					 VeltError *error)
 {
-	VeltJsonSpan span = page->envelope[VELT_AT_NEXT_PAGE_TOKEN];
+	VeltJsonSpan span = page->arrived[VELT_AT_NEXT_PAGE_TOKEN];
 	size_t		length;
 
 	token->length = 0;
@@ -401,27 +451,40 @@ velt_page_is_empty(const VeltPage *page)
 		!find_element(page, &at);
 }
 
-bool
-velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
+static bool
+no_object(VeltError *error)
+{
+	return wrong_shape("an element of its data is no object", error);
+}
+
+/* Steps to the next row, if it was noted. */
+static bool
+take_noted(VeltPage *page, bool *found, VeltError *error)
+{
+	const VeltLayout *layout = page->layout;
+	const VeltJsonSpan *spans;
+
+	*found = page->next_noted < page->noted.length;
+	if (!*found)
+		return true;
+	spans = (const VeltJsonSpan *) (page->noted.data + page->next_noted);
+	if (spans[0].kind != VELT_JSON_OBJECT)
+		return no_object(error);
+	page->next_noted += (layout->narrival - layout->row) * sizeof(VeltJsonSpan);
+	page->row = spans[0];
+	page->row_values = &spans[1];
+	return true;
+}
+
+/* Finds the values of the row that begins at byte "start". */
+static bool
+find_values(VeltPage *page, size_t start, VeltError *error)
 {
 	const VeltLayout *layout = page->layout;
 	const VeltJsonPointer *const *pointers;
-	size_t		start = page->next_row;
 	int			first = 0;
 
 	pointers = (const VeltJsonPointer *const *) layout->values;
-	page->row.kind = VELT_JSON_MISSING;
-	*found = layout->resource->rows == VELT_ONE_OBJECT ?
-		start != 0 : find_element(page, &start);
-	if (!*found)
-		return true;
-	if (page->body.data[start] != '{')
-	{
-		wrong_shape("an element of its data is no object", error);
-		velt_page_name_request(page, error);
-		return false;
-	}
-
 	/* a scan finds so many values at a time, and skips the row if none */
 	do
 	{
@@ -431,24 +494,50 @@ velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
 			n = VELT_JSON_MAX_POINTERS;
 		if (!locate(page, start, pointers + first, page->values + first, n,
 					&page->row.end, error))
-		{
-			velt_page_name_request(page, error);
 			return false;
-		}
 		first += n;
 	} while (first < layout->nvalues);
-
 	page->row.kind = VELT_JSON_OBJECT;
 	page->row.start = start;
-	page->next_row = layout->resource->rows == VELT_ONE_OBJECT ?
-		0 : page->row.end;
+	page->row_values = page->values;
+	return true;
+}
+
+/* Steps to the next row by a scan of it. */
+static bool
+find_row(VeltPage *page, bool *found, VeltError *error)
+{
+	size_t		start = page->next_row;
+
+	*found = page->layout->resource->rows == VELT_ONE_OBJECT ?
+		start != 0 : find_element(page, &start);
+	if (!*found)
+		return true;
+	if (page->body.data[start] != '{')
+		return no_object(error);
+	return find_values(page, start, error);
+}
+
+bool
+velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
+{
+	page->row.kind = VELT_JSON_MISSING;
+	if (!take_noted(page, found, error) ||
+		(!*found && !find_row(page, found, error)))
+	{
+		velt_page_name_request(page, error);
+		return false;
+	}
+	if (*found)
+		page->next_row = page->layout->resource->rows == VELT_ONE_OBJECT ?
+			0 : page->row.end;
 	return true;
 }
 
 VeltJsonSpan
 velt_page_value(const VeltPage *page, int i)
 {
-	return page->values[i];
+	return page->row_values[i];
 }
 
 bool

@@ -947,6 +947,53 @@ test_name_without_text(void)
 	free(pointer);
 }
 
+/* Stops behind each row; a value that comes twice is the caller's concern. */
+static void
+test_stops(void)
+{
+	static const char text[] =
+	"{\"r\":[{\"a\":1},2,{},{\"a\":3,\"a\":4},[{\"a\":5}]],\"a\":6}";
+	static const char *const rows[] = {"1", "-", "-", "4", "-"};
+	static const bool doubtful[] = {false, false, false, true, true};
+	static const VeltJsonPointer whole = {0};
+	VeltError	error = {0};
+	VeltJsonPointer *outer = velt_json_pointer_parse("/r", &error);
+	VeltJsonPointer *inner = velt_json_pointer_parse("/a", &error);
+	VeltJsonPointer *row = velt_json_pointer_join(outer, true, &whole, &error);
+	VeltJsonPointer *value = velt_json_pointer_join(outer, true, inner, &error);
+	const VeltJsonPointer *pointers[] = {outer, row, value};
+	VeltJsonSpan spans[3];
+	VeltJsonScanner scanner;
+	size_t		nrows = 0;
+	bool		scanned = true;
+
+	velt_json_begin(&scanner, pointers, spans, 3, 0, false);
+	velt_json_stop_at_rows(&scanner, 1);
+	for (size_t length = 1; scanned && length <= strlen(text); length++)
+	{
+		while ((scanned = velt_json_scan(&scanner, text, length, &error)) &&
+			   scanner.stopped && nrows < LENGTH_OF(rows))
+		{
+			char		found[10] = "-";
+
+			if (spans[2].kind != VELT_JSON_MISSING)
+				snprintf(found, sizeof(found), "%.*s",
+						 (int) (spans[2].end - spans[2].start),
+						 text + spans[2].start);
+			is_str(found, rows[nrows], "the value of row %zu", nrows);
+			is_int(scanner.row_doubtful, doubtful[nrows], "... is in doubt");
+			velt_json_forget_row(&scanner);
+			nrows++;
+		}
+	}
+	ok(scanned && velt_json_finish(&scanner, &error), "rows are stopped at");
+	is_int(nrows, LENGTH_OF(rows), "... all of them");
+	free(value);
+	free(row);
+	free(inner);
+	free(outer);
+}
+
 /* As an escape, or two. */
 static void
 spell_code_point(char *text, unsigned int code)
@@ -1032,6 +1079,7 @@ test_json(void)
 	test_long_string();
 	test_code_points();
 	test_name_without_text();
+	test_stops();
 	ok(strchr(velt_json_library(), '.') != NULL, "json-c has a version: %s",
 	   velt_json_library());
 }

@@ -796,23 +796,35 @@ append_row(VeltPage *page, int nvalues, char *rows, size_t size)
 	strcat(rows, ";");
 }
 
+/*
+ * With more values than can be noted while the response arrives, all rows are
+ * searched when they are read.
+ */
 static void
-test_rows(const RowsCase *c)
+test_rows(const RowsCase *c, bool noted)
 {
+	const char *pointers[MAX_VALUES + VELT_JSON_MAX_POINTERS];
 	char		rows[300] = "";
 	int			nvalues = 0;
+	int			npointers;
 	VeltError	error = {0};
 	VeltLayout *layout;
 	VeltPage   *page;
 	bool		found = true;
 
 	while (nvalues < MAX_VALUES && c->pointers[nvalues] != NULL)
+	{
+		pointers[nvalues] = c->pointers[nvalues];
 		nvalues++;
-	layout = make_layout(c->resource, c->pointers, nvalues);
+	}
+	npointers = nvalues;
+	while (!noted && npointers < nvalues + VELT_JSON_MAX_POINTERS)
+		pointers[npointers++] = "/unknown";
+	layout = make_layout(c->resource, pointers, npointers);
 	page = velt_page_create(layout, &error);
 	velt_page_begin(page, velt_string(BYTES(KEY)));
 	if (!ok(receive(page, 200, c->body, strlen(c->body), 7, &error),
-			"%s", c->body))
+			"%s%s", noted ? "" : "searched: ", c->body))
 		diag("%s", error.detail);
 	is_int(velt_page_is_empty(page), c->rows[0] == '\0' &&
 		   c->kind == VELT_ERROR_NONE, "... is empty or not");
@@ -871,6 +883,38 @@ test_many_values(int nvalues)
 	ok(velt_page_next_row(page, &found, &error) && !found, "... and no more");
 	velt_page_free(page);
 	velt_layout_free(layout);
+}
+
+/* Of many rows, the first are noted, and the others searched. */
+static void
+test_many_rows(void)
+{
+	const int	nrows = 3000;
+	const char *pointers[] = {"/id", "/id", "/none"};
+	VeltLayout *layout = make_layout("api_keys", pointers, 3);
+	VeltError	error = {0};
+	VeltPage   *page = velt_page_create(layout, &error);
+	char	   *body = malloc(100 + 20 * (size_t) nrows);
+	char	   *at = body + sprintf(body, OK_HEAD "[");
+	bool		found = true;
+	int			nright = 0;
+
+	for (int i = 0; i < nrows; i++)
+		at += sprintf(at, "{\"id\":%d},", i);
+	sprintf(at - 1, "]" OK_TAIL);
+	(void) receive(page, 200, body, strlen(body), 1000, &error);
+	while (velt_page_next_row(page, &found, &error) && found)
+	{
+		VeltJsonSpan id = velt_page_value(page, 1);
+
+		nright += id.kind == VELT_JSON_NUMBER &&
+			atoi(velt_page_text(page, id).bytes) == nright &&
+			velt_page_value(page, 2).kind == VELT_JSON_MISSING;
+	}
+	is_int(nright, nrows, "%d rows of a response", nrows);
+	velt_page_free(page);
+	velt_layout_free(layout);
+	free(body);
 }
 
 /* ----------
@@ -1209,8 +1253,14 @@ test_page(void)
 	test_echoes();
 	test_long_message();
 	for (size_t i = 0; i < LENGTH_OF(rows_cases); i++)
-		test_rows(&rows_cases[i]);
+	{
+		test_rows(&rows_cases[i], true);
+		test_rows(&rows_cases[i], false);
+	}
+	test_many_rows();
 	test_many_values(1);
+	test_many_values(56);
+	test_many_values(57);
 	test_many_values(64);
 	test_many_values(65);
 	test_many_values(128);
