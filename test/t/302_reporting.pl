@@ -666,7 +666,7 @@ for my $mode (sort keys %servers)
 	$its_admin->query('REVOKE USAGE ON FOREIGN SERVER velt FROM reporter');
 	is($its_reporter->value('SELECT count(*) FROM velt.api_keys'),
 		4, 'a role without USAGE goes on');
-	$docs->run($this, 'retire');
+	$docs->run($this, $_) for qw(unschedule retire);
 	$server->{api}->reset;
 	$its_admin->query('SET ROLE reporter');
 	fails_with($its_admin, $_, '42704', "one without a mapping does not: $_")
