@@ -12,7 +12,7 @@ tasks_per_processor=2
 
 # Started first, as they take longest: nothing else is to be waited for in the
 # end.
-long_tasks=('tap 302_reporting' 'regress all' 'tap 109_batch_join'
+long_tasks=('tap 306_pg_cron' 'regress all' 'tap 109_batch_join'
     'tap 101_retries' 'tap 108_join' 'tap 105_hostile' 'unit client'
     'tap 201_generated_queries' 'tap 401_dump' 'tap 402_pg_upgrade'
     'tap 001_cancel' 'tap 304_several_machines')
