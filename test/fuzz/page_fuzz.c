@@ -75,6 +75,18 @@ read_value(VeltPage *page, VeltJsonSpan span, int depth)
 		read_array(page, span, depth);
 }
 
+/* Of where all values of all rows stand, and whether they are strings. */
+static uint64_t places;
+
+static void
+note_place(VeltJsonSpan span)
+{
+	size_t		parts[] = {span.kind, span.escaped, span.start, span.end};
+
+	for (int i = 0; i < (span.kind == VELT_JSON_MISSING ? 1 : 4); i++)
+		places = (places ^ parts[i]) * UINT64_C(0x100000001b3);
+}
+
 /* Counts the rows; -1 if one of them is none. */
 static long
 read_rows(VeltPage *page)
@@ -90,7 +102,10 @@ read_rows(VeltPage *page)
 		nrows++;
 		(void) velt_page_row_key(page);
 		for (int i = 0; i < NPOINTERS; i++)
+		{
+			note_place(velt_page_value(page, i));
 			read_value(page, velt_page_value(page, i), 0);
+		}
 	}
 	must(error.kind == VELT_ERROR_PROTOCOL);
 	return -1;
@@ -152,6 +167,7 @@ take(VeltPage *page, int status, VeltString response, size_t piece)
 	VeltBuffer	token = {0};
 	long		nrows;
 
+	places = 0;
 	velt_page_begin(page, velt_string("key", 3));
 	name_request(page, response);
 	if (!receive(page, status, response, piece, &error))
@@ -168,6 +184,22 @@ take(VeltPage *page, int status, VeltString response, size_t piece)
 	return nrows == 0 ? 0 : read_rows(page);
 }
 
+/* With more values than can be noted as they arrive, rows are searched. */
+static VeltLayout *
+make_layout(const VeltResource *resource, bool noted)
+{
+	const char *wanted[NPOINTERS + VELT_JSON_MAX_POINTERS];
+	int			nwanted = 0;
+	VeltError	error;
+
+	for (; nwanted < NPOINTERS; nwanted++)
+		wanted[nwanted] = pointers[nwanted];
+	while (!noted && nwanted < NPOINTERS + VELT_JSON_MAX_POINTERS)
+		wanted[nwanted++] = "/unknown";
+	return velt_layout_create(resource, wanted, nwanted, &credentials,
+							  MAX_BYTES, &error);
+}
+
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -177,16 +209,25 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 								  (sizeof(statuses) / sizeof(int))];
 	size_t		piece = input_byte(&input);
 	VeltString	response = {(const char *) input.at, input.left};
-	VeltError	error;
-	VeltLayout *layout = velt_layout_create(resource, pointers, NPOINTERS,
-											&credentials, MAX_BYTES, &error);
-	VeltPage   *page = velt_page_create(layout, &error);
-	long		outcome = take(page, status, response, piece);
+	long		outcomes[2];
+	uint64_t	found[2];
 
-	/* how it is cut makes no difference */
-	if (response.length > 0 && response.length <= MAX_BYTES)
-		must(take(page, status, response, response.length) == outcome);
-	velt_page_free(page);
-	velt_layout_free(layout);
+	for (int noted = 0; noted < 2; noted++)
+	{
+		VeltError	error;
+		VeltLayout *layout = make_layout(resource, noted);
+		VeltPage   *page = velt_page_create(layout, &error);
+
+		outcomes[noted] = take(page, status, response, piece);
+		found[noted] = places;
+		/* how it is cut makes no difference */
+		if (response.length > 0 && response.length <= MAX_BYTES)
+			must(take(page, status, response, response.length) ==
+				 outcomes[noted] && places == found[noted]);
+		velt_page_free(page);
+		velt_layout_free(layout);
+	}
+	/* nor does it whether rows are noted or searched */
+	must(outcomes[0] == outcomes[1] && found[0] == found[1]);
 	return 0;
 }
