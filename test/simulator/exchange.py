@@ -40,6 +40,7 @@ class Exchange:
     def __init__(self, given):
         self.stats = Stats()
         self.rules = []
+        self.api = None
         self.configure(given)
 
     # --- from control ---
@@ -50,7 +51,10 @@ class Exchange:
         config = configuration.effective(given)
         limit = config["rate_limit"]
         self.limit = RateLimit(limit) if limit else None
-        self.api = Api(config)
+        # Of latency no answer knows: those remembered stay.
+        if not self.api or {**config, "latency_ms": self.latency_ms} != \
+                self.config:
+            self.api = Api(config)
         self.given, self.config = given, config
         self.modes = config["modes"]
         self.latency_ms = config["latency_ms"]

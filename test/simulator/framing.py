@@ -34,7 +34,7 @@ def frame(answer, compress=False, chunked=False, close=False, http10=False):
     return "\r\n".join(lines).encode("latin-1") + b"\r\n", body, length
 
 
-remembered_frame = functools.lru_cache(maxsize=4096)(frame)
+remembered_frame = functools.lru_cache(maxsize=8192)(frame)
 
 
 def with_request_id(head, number):
