@@ -305,7 +305,8 @@ sub table
 	my ($path, $values, @lines) = @_;
 
 	open(my $file, '>', $path) or die $!;
-	print $file join("\t", 'case', @who), "\n";
+	# gnuplot takes a backslash for the first of two characters
+	print $file join("\t", 'case', map { s/\\/\\\\/r } @who), "\n";
 	for my $line (@lines)
 	{
 		print $file join("\t", $line,
