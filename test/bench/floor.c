@@ -4,19 +4,21 @@
  *		the same as a query does, as many requests at once, and of the
  *		responses looks for no more than what the next requests need.
  *
- * floor [OPTION...] URL (WORKSPACE TOKEN)...: all pages of API keys of the
- * workspaces, side by side.
+ * floor [OPTION...] URL (WORKSPACE TOKEN)...: for each line of its input, over
+ * the same connections, all pages of API keys of the workspaces, side by side.
  *	-t		also the auth tokens of each key
  *	-p		... of production keys alone
  *	-c N	requests at once (8)
  *	-s N	page size (100)
  *	-o		the first page alone
- *	-n N	all of it so many times (1), over the same connections
+ *	-k N	no pages: of so many keys whose names are known, a hundred a
+ *			request, or of each its tokens
  *	-j		also parse each response with json-c, and do nothing with that
  *	-a FILE	certificate authorities
  *	-1		HTTP/1.1 even where HTTP/2 is to be had
- * prints for each time "REQUESTS BYTES WALL CPU", times in microseconds; the
- * first includes all that it takes to get ready.
+ * prints for each time "REQUESTS BYTES WALL CPU FIRST": microseconds to the end,
+ * of CPU, to the first response.  The first includes all that it takes to get
+ * ready.
  */
 #include <curl/curl.h>
 #include <json-c/json.h>
@@ -29,6 +31,8 @@
 #include <unistd.h>
 
 #define MAX_TRANSFERS	64
+/* how many keys a request may name */
+#define MAX_NAMES		100
 #define PAGE_PATH		"/v2/workspace/apikeys/get"
 #define TOKENS_PATH		"/v2/workspace/authtokens/get"
 
@@ -45,7 +49,7 @@ typedef struct Transfer
 	char	   *data;
 	size_t		length;
 	size_t		allocated;
-	char		request[1024];
+	char		request[4096];
 	struct Transfer *next;		/* of those at rest */
 } Transfer;
 
@@ -61,6 +65,7 @@ static const char *ca_file;
 static bool with_tokens;
 static bool production_alone;
 static bool one_page;
+static int	nknown;
 static bool parse;
 static bool http1;
 static int	concurrency = 8;
@@ -71,8 +76,11 @@ static int	nworkspaces;
 static CURLM *multi;
 static Transfer *at_rest;
 static int	running;
+static json_tokener *tokener;
 static long nrequests;
 static size_t nbytes;
+static double started_at;
+static double first_us;
 
 /* Keys whose tokens have not been asked for: keys[first] to keys[last - 1]. */
 static Key *keys;
@@ -93,6 +101,25 @@ fail(const char *what)
 {
 	fprintf(stderr, "floor: %s\n", what);
 	exit(1);
+}
+
+static double
+wall(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
+}
+
+static double
+cpu(void)
+{
+	struct rusage usage;
+
+	getrusage(RUSAGE_SELF, &usage);
+	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
+		usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
 static size_t
@@ -147,12 +174,12 @@ take_transfer(void)
 
 /* Sends the transfer's request. */
 static void
-send_request(Transfer *transfer, Workspace *workspace, bool is_page)
+send_request(Transfer *transfer, Workspace *workspace, const char *path,
+			 bool is_page)
 {
 	char		address[1024];
 
-	snprintf(address, sizeof(address), "%s%s", url,
-			 is_page ? PAGE_PATH : TOKENS_PATH);
+	snprintf(address, sizeof(address), "%s%s", url, path);
 	transfer->workspace = workspace;
 	transfer->is_page = is_page;
 	transfer->length = 0;
@@ -172,7 +199,7 @@ send_first(Workspace *workspace)
 
 	snprintf(transfer->request, sizeof(transfer->request),
 			 "{\"data\":{\"pageSize\":%d}}", page_size);
-	send_request(transfer, workspace, true);
+	send_request(transfer, workspace, PAGE_PATH, true);
 }
 
 /* The string that is the member's value, quotes included; NULL without one. */
@@ -192,6 +219,18 @@ member(const char *text, const char *name, int *length)
 	return value;
 }
 
+static void
+note_key(const char *name, int length, Workspace *workspace)
+{
+	if (last_key == allocated_keys)
+	{
+		allocated_keys = allocated_keys ? allocated_keys * 2 : 1024;
+		keys = checked(realloc(keys, allocated_keys * sizeof(Key)));
+	}
+	keys[last_key].name = checked(strndup(name, length));
+	keys[last_key++].workspace = workspace;
+}
+
 /* Notes the keys of a page whose tokens are wanted. */
 static void
 note_keys(const Transfer *transfer)
@@ -208,14 +247,18 @@ note_keys(const Transfer *transfer)
 		at = name + length;
 		if (production_alone && (type == NULL || type[1] != 'p'))
 			continue;
-		if (last_key == allocated_keys)
-		{
-			allocated_keys = allocated_keys ? allocated_keys * 2 : 1024;
-			keys = checked(realloc(keys, allocated_keys * sizeof(Key)));
-		}
-		keys[last_key].name = checked(strndup(name, length));
-		keys[last_key++].workspace = transfer->workspace;
+		note_key(name, length, transfer->workspace);
 	}
+}
+
+static void
+note_known_keys(void)
+{
+	char		name[32];
+
+	for (int i = 1; i <= nknown; i++)
+		note_key(name, snprintf(name, sizeof(name), "\"velt_api_key_%06d\"", i),
+				 &workspaces[0]);
 }
 
 /* What has arrived leads to further requests. */
@@ -226,8 +269,16 @@ follow(Transfer *transfer)
 	int			length;
 
 	nbytes += transfer->length;
+	if (first_us == 0)
+		first_us = wall() - started_at;
 	if (parse)
-		json_object_put(json_tokener_parse(transfer->data));
+	{
+		json_tokener_reset(tokener);
+		json_object_put(json_tokener_parse_ex(tokener, transfer->data,
+											  transfer->length));
+		if (json_tokener_get_error(tokener) != json_tokener_success)
+			fail("what came is no JSON");
+	}
 	if (transfer->is_page && !one_page)
 		token = member(transfer->data, "\"nextPageToken\":", &length);
 	if (token != NULL)
@@ -237,7 +288,7 @@ follow(Transfer *transfer)
 		snprintf(next->request, sizeof(next->request),
 				 "{\"data\":{\"pageSize\":%d,\"pageToken\":%.*s}}",
 				 page_size, length, token);
-		send_request(next, transfer->workspace, true);
+		send_request(next, transfer->workspace, PAGE_PATH, true);
 	}
 	if (transfer->is_page && with_tokens)
 		note_keys(transfer);
@@ -248,14 +299,42 @@ follow(Transfer *transfer)
 static void
 send_tokens(void)
 {
-	for (; running < concurrency && first_key < last_key; first_key++)
-	{
-		Transfer   *transfer = take_transfer();
+	Transfer   *transfer = take_transfer();
+	Key		   *key = &keys[first_key++];
 
-		snprintf(transfer->request, sizeof(transfer->request),
-				 "{\"data\":{\"apiKey\":%s}}", keys[first_key].name);
-		free(keys[first_key].name);
-		send_request(transfer, keys[first_key].workspace, false);
+	snprintf(transfer->request, sizeof(transfer->request),
+			 "{\"data\":{\"apiKey\":%s}}", key->name);
+	free(key->name);
+	send_request(transfer, key->workspace, TOKENS_PATH, false);
+}
+
+/* As many as the API allows. */
+static void
+send_names(void)
+{
+	Transfer   *transfer = take_transfer();
+	char	   *at = transfer->request;
+	int			n = 0;
+
+	at += sprintf(at, "{\"data\":{\"apiKeys\":");
+	for (; n < MAX_NAMES && first_key < last_key; n++)
+	{
+		at += sprintf(at, "%c%s", n == 0 ? '[' : ',', keys[first_key].name);
+		free(keys[first_key++].name);
+	}
+	sprintf(at, "],\"pageSize\":%d}}", n);
+	send_request(transfer, &workspaces[0], PAGE_PATH, false);
+}
+
+static void
+send_more(void)
+{
+	while (running < concurrency && first_key < last_key)
+	{
+		if (with_tokens)
+			send_tokens();
+		else
+			send_names();
 	}
 }
 
@@ -289,36 +368,19 @@ fetch(void)
 	int			still_running;
 
 	first_key = last_key = 0;
-	for (int i = 0; i < nworkspaces; i++)
+	note_known_keys();
+	for (int i = 0; i < nworkspaces && nknown == 0; i++)
 		send_first(&workspaces[i]);
+	send_more();
 	while (running > 0)
 	{
 		if (curl_multi_perform(multi, &still_running) != CURLM_OK)
 			fail("curl_multi_perform");
 		take_results();
-		send_tokens();
+		send_more();
 		if (still_running == running && running > 0)
 			curl_multi_poll(multi, NULL, 0, 1000, NULL);
 	}
-}
-
-static double
-wall(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return now.tv_sec * 1e6 + now.tv_nsec / 1e3;
-}
-
-static double
-cpu(void)
-{
-	struct rusage usage;
-
-	getrusage(RUSAGE_SELF, &usage);
-	return (usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) * 1e6 +
-		usage.ru_utime.tv_usec + usage.ru_stime.tv_usec;
 }
 
 static void
@@ -338,13 +400,12 @@ add_workspace(const char *id, const char *token)
 	}
 }
 
-static int
+static void
 read_options(int argc, char **argv)
 {
-	int			times = 1;
 	int			option;
 
-	while ((option = getopt(argc, argv, "tpc:s:on:ja:1")) != -1)
+	while ((option = getopt(argc, argv, "tpc:s:ok:ja:1")) != -1)
 	{
 		switch (option)
 		{
@@ -363,8 +424,8 @@ read_options(int argc, char **argv)
 			case 'o':
 				one_page = true;
 				break;
-			case 'n':
-				times = atoi(optarg);
+			case 'k':
+				nknown = atoi(optarg);
 				break;
 			case 'j':
 				parse = true;
@@ -384,28 +445,33 @@ read_options(int argc, char **argv)
 	url = argv[optind];
 	for (int i = optind + 1; i < argc && nworkspaces < MAX_TRANSFERS; i += 2)
 		add_workspace(argv[i], argv[i + 1]);
-	return times;
 }
 
 int
 main(int argc, char **argv)
 {
-	int			times = read_options(argc, argv);
-	double		start = wall();
 	double		start_cpu = cpu();
 
+	started_at = wall();
+	read_options(argc, argv);
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	multi = curl_multi_init();
 	curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, (long) MAX_TRANSFERS);
-	for (int i = 0; i < times; i++)
+	tokener = json_tokener_new();
+	for (bool is_first = true; getchar() == '\n'; is_first = false)
 	{
+		if (!is_first)
+		{
+			started_at = wall();
+			start_cpu = cpu();
+		}
 		nrequests = 0;
 		nbytes = 0;
+		first_us = 0;
 		fetch();
-		printf("%ld %zu %.0f %.0f\n", nrequests, nbytes, wall() - start,
-			   cpu() - start_cpu);
-		start = wall();
-		start_cpu = cpu();
+		printf("%ld %zu %.0f %.0f %.0f\n", nrequests, nbytes,
+			   wall() - started_at, cpu() - start_cpu, first_us);
+		fflush(stdout);
 	}
 	return 0;
 }

@@ -12,20 +12,35 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 PATH = "/v2/workspace/"
+BATCH = 100
 
 
-def head(workspace, token):
-    return {"Content-Type": "application/json",
-            "x-velt-workspace-id": workspace, "x-velt-auth-token": token}
+class Client:
+    """What both kinds have: headers, certificates, pools of threads."""
 
-
-class Urllib:
-    """A request as urllib makes it: over a connection of its own."""
-
-    def __init__(self, url, workspace, token, ca=None):
+    def __init__(self, url, workspace, token, ca):
         self.url = url
-        self.headers = head(workspace, token)
+        self.headers = {"Content-Type": "application/json",
+                        "x-velt-workspace-id": workspace,
+                        "x-velt-auth-token": token}
         self.context = ssl.create_default_context(cafile=ca) if ca else None
+        self.pools = {}
+
+    def each(self, function, arguments, threads):
+        """The results' rows; the pool is kept, and with it what its threads
+        keep."""
+        if threads <= 1:
+            results = map(function, arguments)
+        else:
+            if threads not in self.pools:
+                self.pools[threads] = ThreadPoolExecutor(threads)
+            results = self.pools[threads].map(function, arguments)
+        for rows in results:
+            yield from rows
+
+
+class Urllib(Client):
+    """A request as urllib makes it: over a connection of its own."""
 
     def ask(self, endpoint, **data):
         request = urllib.request.Request(
@@ -35,20 +50,19 @@ class Urllib:
             return json.load(reply)["result"]
 
 
-class KeepAlive:
+class KeepAlive(Client):
     """A connection for each thread, kept."""
 
-    def __init__(self, url, workspace, token, ca=None):
-        self.url = urllib.parse.urlsplit(url)
-        self.headers = head(workspace, token)
-        self.context = ssl.create_default_context(cafile=ca) if ca else None
+    def __init__(self, *args):
+        super().__init__(*args)
         self.local = threading.local()
 
     def connect(self):
-        if self.url.scheme == "https":
-            return http.client.HTTPSConnection(self.url.netloc,
+        url = urllib.parse.urlsplit(self.url)
+        if url.scheme == "https":
+            return http.client.HTTPSConnection(url.netloc,
                                                context=self.context)
-        return http.client.HTTPConnection(self.url.netloc)
+        return http.client.HTTPConnection(url.netloc)
 
     def ask(self, endpoint, **data):
         if not hasattr(self.local, "connection"):
@@ -74,32 +88,42 @@ def client(cache, kind, url, workspace, token, ca=None):
     return cache[name]
 
 
+def key_row(key):
+    return key["id"], key.get("apiKeyName"), key.get("type")
+
+
 def keys(client, **data):
     while True:
-        result = client.ask("apikeys/get", pageSize=100, **data)
-        for key in result["data"]:
-            yield key["id"], key.get("apiKeyName"), key.get("type")
+        result = client.ask("apikeys/get", pageSize=BATCH, **data)
+        yield from map(key_row, result["data"])
         if not result.get("nextPageToken"):
             return
         data["pageToken"] = result["nextPageToken"]
 
 
-def one_key(client, key):
-    for row in client.ask("apikeys/get", apiKeys=[key])["data"]:
-        yield row["id"], row.get("apiKeyName"), row.get("type")
+def keys_of_all(clients):
+    """Of several workspaces, side by side."""
+    return clients[0].each(lambda client: list(keys(client)), clients,
+                           len(clients))
 
 
-def tokens_of(client, key):
-    data = client.ask("authtokens/get", apiKey=key)["data"]
-    return [(key, token["token"], token.get("name"), token.get("domains"))
-            for token in data["authTokens"]]
+def keys_named(client, wanted, threads):
+    """As many at a time as the API allows."""
+    def ask(ids):
+        result = client.ask("apikeys/get", apiKeys=ids, pageSize=len(ids))
+        return map(key_row, result["data"])
+
+    return client.each(ask, [wanted[n:n + BATCH]
+                             for n in range(0, len(wanted), BATCH)], threads)
 
 
 def tokens(client, wanted, threads):
-    if threads <= 1:
-        for key in wanted:
-            yield from tokens_of(client, key)
-        return
-    with ThreadPoolExecutor(threads) as pool:
-        for rows in pool.map(lambda key: tokens_of(client, key), wanted):
-            yield from rows
+    """Of these keys, or of all: then asked for as the pages of keys come."""
+    def ask(key):
+        data = client.ask("authtokens/get", apiKey=key)["data"]
+        return [(key, token["token"], token.get("name"), token.get("domains"))
+                for token in data["authTokens"]]
+
+    if wanted is None:
+        wanted = (key[0] for key in keys(client))
+    return client.each(ask, wanted, threads)

@@ -13,9 +13,10 @@ VeltBench - what the benchmarks share
   my $session = VeltBench::session($node, 'name', $url, $workspace, $token);
   my $us = VeltBench::time_query($session, 'SELECT ...');
   VeltBench::say_line("text");
-  my @rivals = (VeltBench::query('name', $session, 'SELECT ...'),
-      VeltBench::program('name', 'floor', ...));
-  VeltBench::race(7, 600, 60, $api, @rivals);    # fills their {runs}
+  my @rivals = (VeltBench::floor($program, 1, '-c 8', $url, 'workspace token'),
+      VeltBench::query('name', $session, 'id, type', 'api_keys'));
+  VeltBench::check($rows, $api, @rivals);
+  VeltBench::race(7, $rows, 600, 60, $api, @rivals);    # fills their {runs}
 
 =cut
 
@@ -24,6 +25,8 @@ package VeltBench;
 use strict;
 use warnings;
 
+use IPC::Open2;
+use List::Util qw(sum);
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -112,7 +115,8 @@ sub time_query
 }
 
 # ----------
-# Rivals: a name, and how to run it, which returns a hash of figures
+# Rivals: a name, how to check it, and how to run it, which returns a hash of
+# figures
 # ----------
 
 # CPU time of a process in microseconds, ended threads included: the kernel's
@@ -131,91 +135,180 @@ sub memory_kb
 	return $kb;
 }
 
-# A query in a session, by the backend's own clocks; the last of so many
-# times.
+# Rows, whatever their order, and their number.
+sub digest
+{
+	my ($columns, $from) = @_;
+	return "SELECT sum(hashtextextended(ROW($columns)::text, 0)), count(*) "
+	  . "FROM $from";
+}
+
+# A query in a session, by the backend's own clocks.
 sub query
 {
-	my ($name, $session, $query, $times) = @_;
+	my ($name, $session, $columns, $from, $times) = @_;
 	my $pid = $session->query_safe('SELECT pg_backend_pid()');
 
 	$times //= 1;
 
 	return {
 		name => $name,
+		# What compiling the digest takes is not to count as the query's.
+		check => sub {
+			return $session->query_safe(
+				"SET jit = off;\n" . digest($columns, $from) . ";\nRESET jit");
+		},
+		peak => sub { return memory_kb($pid, 'VmHWM'); },
+		end => sub { $session->quit; },
 		run => sub {
 			my $cpu = cpu_us($pid);
-			my @walls = split /\n/, $session->query_safe(
-				"SELECT time_of(\$query\$$query\$query\$)"
+			my @lines = split /\n/, $session->query_safe(
+				"SELECT measure(\$query\$SELECT $columns FROM $from\$query\$)"
 				  . " FROM generate_series(1, $times)");
-			return { wall => $walls[-1], times => $times,
-				cpu => (cpu_us($pid) - $cpu) / $times };
+			return several([ map { [ /[^(),]+/g ] } @lines ],
+				[qw(first wall rows)], (cpu_us($pid) - $cpu) / $times);
 		}
 	};
 }
 
-# The floor, by its own clocks; the last of so many times.
+# The floor, by its own clocks: a process that lives as long as a session.
 sub floor
 {
 	my ($program, $times, @arguments) = @_;
+	my $pid = open2(my $out, my $in, "exec '$program' @arguments");
+	my $ask = sub {
+		print $in "\n" x $_[0];
+		$in->flush;
+		my @lines = map { [ split ' ', scalar <$out> // die 'the floor failed' ] }
+		  1 .. $_[0];
+		return \@lines;
+	};
 
+	$times //= 1;
 	return {
 		name => 'floor',
+		check => sub { $ask->(1); return; },
+		peak => sub { return memory_kb($pid, 'VmHWM'); },
 		run => sub {
-			my $lines = qx{'$program' -n $times @arguments};
-			die "the floor failed" if $? != 0;
-			my ($requests, $bytes, $wall, $cpu) =
-			  split ' ', (split /\n/, $lines)[-1];
-			return { wall => $wall, cpu => $cpu,
-				requests => $requests, bytes => $bytes };
-		}
+			my $lines = $ask->($times);
+			return several($lines, [qw(requests bytes wall cpu first)]);
+		},
+		end => sub { close $in; waitpid $pid, 0; }
 	};
 }
 
-# A program, from its start to its end, with the CPU time of what it started.
+# What was run several times in a row counts as one run: of each figure, the
+# median; of CPU time, which may be counted too coarsely for one, the mean.
+sub several
+{
+	my ($lines, $names, $cpu) = @_;
+	my %figures = (times => scalar @$lines);
+
+	for my $i (0 .. $#$names)
+	{
+		$figures{ $names->[$i] } = median(map { $_->[$i] } @$lines);
+	}
+	if (exists $figures{cpu})
+	{
+		my ($at) = grep { $names->[$_] eq 'cpu' } 0 .. $#$names;
+		$cpu = sum(map { $_->[$at] } @$lines) / @$lines;
+	}
+	$figures{cpu} = $cpu;
+	return \%figures;
+}
+
+# A program that loads a table, from its start to its end, with the CPU time
+# of what it started; the table's rows are checked after each run.
 sub program
 {
-	my ($name, @command) = @_;
+	my ($name, $node, $columns, $from, @command) = @_;
+	my $check =
+	  sub { return $node->safe_psql('postgres', digest($columns, $from)); };
 
 	return {
 		name => $name,
+		end => sub { },
+		check => sub { system_or_bail(@command); return $check->(); },
 		run => sub {
 			my @before = times;
 			my $start = time;
 			system_or_bail(@command);
-			my $wall = time - $start;
+			my $wall = (time - $start) * 1e6;
 			my @after = times;
 			return {
-				wall => $wall * 1e6,
+				wall => $wall,
+				first => $wall,
+				rows => (split /\|/, $check->())[1],
 				cpu => ($after[2] + $after[3] - $before[2] - $before[3]) * 1e6
 			};
 		}
 	};
 }
 
-# Runs all in turn, so many times; none that has used so many seconds, with
-# another bound for peers.  Requests and bytes are what the simulator has
-# counted, where the rival does not count them itself.
+# Each once, untimed, whereafter none is the first to connect, to load its
+# libraries, or to ask the server for an answer.  All have to return the same
+# rows.  What they ask for is noted.
+sub check
+{
+	my ($rows, $api, @rivals) = @_;
+	my $expected;
+
+	for my $rival (@rivals)
+	{
+		$api->reset;
+		my $digest = $rival->{check}->();
+		$rival->{requests} = $api->stats('requests.total');
+		$rival->{bytes} = $api->stats('body_bytes');
+		next unless defined $digest;
+		die "$rival->{name}: rows $digest, not $rows\n"
+		  unless $digest =~ /\|$rows$/;
+		$expected //= $digest;
+		die "$rival->{name}: other rows than those before it\n"
+		  unless $digest eq $expected;
+	}
+	return;
+}
+
+# Runs all in turn, so many times, there and back again: what follows what,
+# and who comes first, so is evenly spread.  None runs again that has used so
+# many seconds, with another bound for peers.  Requests and bytes are what the
+# simulator has counted, if it is asked.
 sub race
 {
-	my ($runs, $own_s, $peer_s, $api, @rivals) = @_;
+	my ($runs, $rows, $own_s, $peer_s, $api, @rivals) = @_;
 
-	for my $round (0 .. $runs)
+	for my $round (1 .. $runs)
 	{
-		for my $rival (@rivals)
+		for my $rival ($round % 2 ? @rivals : reverse @rivals)
 		{
-			# round 0 warms up what takes no time
-			next if $round == 0 && !$rival->{warm};
 			next
 			  if ($rival->{used_s} // 0) > ($rival->{peer} ? $peer_s : $own_s);
-			$api->reset;
+			$api->reset if $api;
 			my $start = time;
 			my $figures = $rival->{run}->();
-			my $times = $figures->{times} // 1;
-			$figures->{requests} //= $api->stats('requests.total') / $times;
-			$figures->{bytes} //= $api->stats('body_bytes') / $times;
 			$rival->{used_s} += time - $start;
-			push @{ $rival->{runs} }, $figures if $round > 0;
+			count_requests($rival, $figures, $api);
+			die "$rival->{name}: $figures->{rows} rows, not $rows\n"
+			  if ($figures->{rows} // $rows) != $rows;
+			push @{ $rival->{runs} }, $figures;
 		}
+	}
+	return;
+}
+
+sub count_requests
+{
+	my ($rival, $figures, $api) = @_;
+	my $times = $figures->{times} // 1;
+
+	for my $count ([ 'requests', 'requests.total' ], [ 'bytes', 'body_bytes' ])
+	{
+		my ($name, $key) = @$count;
+		my $counted = $api ? $api->stats($key) / $times : $rival->{$name};
+
+		die "$rival->{name}: $figures->{$name} $name, but $counted counted\n"
+		  if defined $figures->{$name} && $figures->{$name} != $counted;
+		$figures->{$name} = $counted;
 	}
 	return;
 }

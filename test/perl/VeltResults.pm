@@ -31,8 +31,8 @@ sub new
 {
 	my ($class, $runs, $own_s, $peer_s) = @_;
 	return bless {
-		runs => $runs, own_s => $own_s, peer_s => $peer_s, works => [], protocols => [], growth => [],
-		load => [ load() ]
+		runs => $runs, own_s => $own_s, peer_s => $peer_s,
+		works => [], protocols => [], load => [ load() ]
 	}, $class;
 }
 
@@ -85,7 +85,9 @@ sub add
 			work => $work, case => $case, rows => $rows,
 			name => $rival->{name}, runs => scalar @{ $rival->{runs} },
 			wall => [ VeltBench::figure($rival, 'wall') ],
+			first => (VeltBench::figure($rival, 'first'))[0],
 			cpu => (VeltBench::figure($rival, 'cpu'))[0] / $rows,
+			peak => $rival->{peak} ? $rival->{peak}->() : undef,
 			requests => (VeltBench::figure($rival, 'requests'))[0],
 			bytes => (VeltBench::figure($rival, 'bytes'))[0]);
 		my @ratios = sort { $a <=> $b } VeltBench::ratios($rival, $velt);
@@ -93,63 +95,52 @@ sub add
 		$row{ratio} = [ VeltBench::median(@ratios), @ratios[ 0, -1 ] ];
 		if ($rival->{name} eq 'floor and json-c')
 		{
-			my @cpu = VeltBench::ratios($rival, $velt, 'cpu');
-			$self->{parse_ratio} = 1 / VeltBench::median(@cpu);
+			my @cpu =
+			  sort { $a <=> $b } VeltBench::ratios($velt, $rival, 'cpu');
+			$self->{parse_ratio} = [ VeltBench::median(@cpu), @cpu[ 0, -1 ] ];
 		}
 		push @{ $self->{works} }, \%row;
 		push @lines,
-		  sprintf '%-48s %-36s %6s x  %-34s cpu/row %7.2f us, %s requests, %s bytes, %d runs',
+		  sprintf '%-48s %-37s %6s x  %-34s first %-9s cpu/row %8.2f us, %s requests, %s bytes, peak %s, %d runs',
 		  $case, $row{name}, ratio($row{ratio}->[0]), spread(@{ $row{wall} }),
-		  $row{cpu}, number($row{requests}), number($row{bytes}), $row{runs};
+		  duration($row{first}), $row{cpu}, number($row{requests}),
+		  number($row{bytes}), memory($row{peak}), $row{runs};
 	}
 	push @{ $self->{load} }, load();
 	return @lines;
 }
 
-# ----------
-# Protocols, growth
-# ----------
-
-# times: by name a list of pairs, of the first query's and the 100th's
+# One request: rivals whose runs have the first query's time and the 100th's.
 sub add_protocol
 {
-	my ($self, $protocol, $times) = @_;
+	my ($self, $protocol, @rivals) = @_;
+	my ($velt) = grep { $_->{name} eq 'velt_fdw' } @rivals;
 	my @lines;
 
-	for my $name (sort keys %$times)
+	for my $rival (@rivals)
 	{
-		my %row = (protocol => $protocol, name => $name);
-		for my $i (0, 1)
+		my %row = (protocol => $protocol, name => $rival->{name},
+			runs => scalar @{ $rival->{runs} });
+
+		for my $nth (qw(first later))
 		{
-			my @values = sort { $a <=> $b } map { $_->[$i] } @{ $times->{$name} };
-			$row{ (qw(first later))[$i] } =
-			  [ VeltBench::median(@values), @values[ 0, -1 ] ];
+			$row{$nth} = [ VeltBench::figure($rival, $nth) ];
+			$row{"${nth}_ratio"} =
+			  VeltBench::median(VeltBench::ratios($rival, $velt, $nth));
 		}
 		push @{ $self->{protocols} }, \%row;
-		push @lines, sprintf '%-16s %-10s first %-34s 100th %s', $protocol, $name,
-		  spread(@{ $row{first} }), spread(@{ $row{later} });
+		push @lines, sprintf '%-16s %-37s first %6s x %-28s 100th %6s x %s',
+		  $protocol, $row{name}, ratio($row{first_ratio}),
+		  spread(@{ $row{first} }), ratio($row{later_ratio}),
+		  spread(@{ $row{later} });
 	}
 	return @lines;
 }
 
-sub add_growth
+sub memory
 {
-	my ($self, $name, $rows, @figures) = @_;
-	my $rival = { runs => \@figures };
-	my %row = (name => $name, rows => $rows, runs => scalar @figures,
-		wall => [ VeltBench::figure($rival, 'wall') ],
-		cpu => (VeltBench::figure($rival, 'cpu'))[0] / $rows);
-
-	if (defined $figures[0]->{peak})
-	{
-		$row{peak} = (VeltBench::figure($rival, 'peak'))[0];
-		$row{first} = (VeltBench::figure($rival, 'first'))[0];
-	}
-	push @{ $self->{growth} }, \%row;
-	return sprintf '%9s rows, %-36s %-34s cpu/row %6.2f us%s', number($rows), $name,
-	  spread(@{ $row{wall} }), $row{cpu},
-	  $row{peak} ? sprintf(', first row %s, peak %s kB', duration($row{first}),
-		number($row{peak})) : '';
+	my ($kb) = @_;
+	return defined $kb ? number($kb) . ' kB' : '–';
 }
 
 # ----------
@@ -166,7 +157,7 @@ sub write
 	{
 		no utf8;
 		my $text = join '', $self->head($node), $self->works_text,
-		  $self->protocols_text, $self->growth_text;
+		  $self->protocols_text;
 		utf8::decode($text);
 		print $page $text;
 	}
@@ -180,22 +171,63 @@ sub head
 	my ($self, $node) = @_;
 	my ($cpu) = slurp_file('/proc/cpuinfo') =~ /^model name\s*: (.*)$/m;
 	my $processors = () = slurp_file('/proc/cpuinfo') =~ /^processor/mg;
+	my ($kb) = slurp_file('/proc/meminfo') =~ /^MemTotal:\s+(\d+)/m;
 	my @load = sort { $a <=> $b } @{ $self->{load} };
 	my $versions = join ', ',
 	  $node->safe_psql('postgres', 'SELECT velt_fdw_version()'),
-	  map { version($_) } 'python3 --version', 'nginx -v', 'jq --version',
-	  'uname -sr | cut -d. -f1,2';
+	  'server ' . $node->safe_psql('postgres', 'SHOW server_version'),
+	  $node->safe_psql('postgres', 'SELECT peer_version()'),
+	  map { version($_) } 'nginx -v', 'curl --version | cut -d" " -f1,2',
+	  'jq --version', 'uname -sr | cut -d. -f1,2';
 
 	return "# Benchmarks\n\n"
 	  . 'Made by `test/run bench` on ' . strftime('%Y-%m-%d', gmtime)
-	  . ", all in one run, against the simulator of the tests on loopback.\n\n"
-	  . "- Machine: $cpu, $processors processors; load " . $load[0] . ' to '
-	  . $load[-1] . " while it ran.\n- Versions: $versions.\n"
-	  . "- Figures: the median of $self->{runs} runs, or as many as a table "
-	  . 'says, with the least and the most behind it: of what is slow no run began '
-	  . "after $self->{own_s} s of a work, of a peer after $self->{peer_s} s. "
-	  . "All rivals of a work run in turn; ratios are those of neighbours.\n\n"
-	  . "![Wall times relative to velt_fdw, and growth with rows](results.svg)\n\n";
+	  . ", all in one run on one machine.\n\n"
+	  . '- Machine: ' . ($cpu // 'a processor without a name')
+	  . sprintf(', %d processors, %.0f GB', $processors, $kb / 1e6)
+	  . "; load $load[0] to $load[-1] while it ran.\n- Versions: $versions.\n"
+	  . $self->method_text . rivals_text()
+	  . "![Wall times relative to velt_fdw, and growth with rows](results.svg)\n";
+}
+
+sub method_text
+{
+	my ($self) = @_;
+	my $bounds = $self->bounds;
+
+	return <<"TEXT";
+- Server: the tests' simulator of the API, one Python process on loopback, which waits as long as a work says and then answers from memory. At 0 ms what it takes itself, some 40 to 70 µs a request, is a part of every time. Where a heading says so, it is nginx instead, from its cache.
+- Figures: the median of $self->{runs} runs$bounds, with the least and the most behind it. All rivals of a work run in turn, there and back again; ratios are medians of those of one round. Before, each has run once untimed: none connects or loads libraries while it is timed, and all have returned the same rows, compared by a digest of all values. Each timed run has to return as many rows.
+- CPU: user and system time of the backend, its threads included, or of the floor; of the script that of all programs it starts, without the backend that copies.
+- Memory: the most that was resident (VmHWM) until the end of a work, of the backend, what it shares with others included, or of the floor; of the script's many processes there is none. PostgreSQL's settings are its defaults: where a plan's cost is above jit_above_cost, a backend has loaded the compiler, some 50 MB.
+
+TEXT
+}
+
+# What cuts the runs short, if anything does.
+sub bounds
+{
+	my ($self) = @_;
+	my @bounds;
+
+	push @bounds, "$self->{own_s} s of a work" if $self->{own_s} < 9**9;
+	push @bounds, "as a peer, $self->{peer_s} s" if $self->{peer_s} < 9**9;
+	return '' unless @bounds;
+	return ', or as many as a table says (none began a run that had used '
+	  . join(' or, ', @bounds) . ')';
+}
+
+sub rivals_text
+{
+	return <<'TEXT';
+| by | does |
+|---|---|
+| floor | the least possible: a bare libcurl program that sends the same requests, as many at once, over kept connections, and looks for nothing in the answers but what the next requests need |
+| plpython3u, kept connections, threads | functions in PL/Python: http.client, a pool of threads and their connections kept by the session; asks for several keys, or several workspaces, side by side, and in filters of 100 keys |
+| plpython3u, urllib | the same functions over urllib, a connection each request; joins local rows one by one (LATERAL), unites one by one, and has its LIMIT behind a function in FROM |
+| curl, jq and \copy | a shell script that loads a table: a curl for each page, as one leads to the next, and one `curl --parallel` for all other requests |
+
+TEXT
 }
 
 sub version
@@ -213,7 +245,8 @@ my %headings = (
 	lookup => 'Local rows joined',
 	limit => 'A few rows',
 	join => 'Keys joined with their tokens',
-	union => 'Several workspaces');
+	union => 'Several workspaces',
+	growth => 'From 1,000 to 1,000,000 keys, 0 ms, answered by nginx from its cache');
 
 sub works_text
 {
@@ -226,50 +259,43 @@ sub works_text
 		{
 			$work = $row->{work};
 			$text .= "\n## $headings{$work}\n"
-			  . "| work | by | time, velt_fdw = 1 | wall time | CPU per row | "
-			  . "requests | bytes | runs |\n|---|---|---|---|---|---|---|---|\n";
+			  . "| work | by | time, velt_fdw = 1 | wall time | first row | CPU per row | "
+			  . "requests | bytes | peak memory | runs |\n"
+			  . "|---|---|---|---|---|---|---|---|---|---|\n";
 		}
-		$text .= sprintf "| %s | %s | %s (%s–%s) | %s | %.2f µs | %s | %s | %d |\n",
+		$text .= sprintf
+		  "| %s | %s | %s (%s–%s) | %s | %s | %.2f µs | %s | %s | %s | %d |\n",
 		  $row->{case}, $row->{name}, (map { ratio($_) } @{ $row->{ratio} }),
-		  spread(@{ $row->{wall} }), $row->{cpu}, number($row->{requests}),
-		  number($row->{bytes}), $row->{runs};
+		  spread(@{ $row->{wall} }), duration($row->{first}), $row->{cpu},
+		  number($row->{requests}), number($row->{bytes}),
+		  memory($row->{peak}), $row->{runs};
 	}
 	return $text
-	  . sprintf "\nThe CPU time of a backend that scans 100,000 keys is %s of that "
-	  . "of the floor with json-c's own parsing of the same bytes.\n",
-	  ratio($self->{parse_ratio});
+	  . "\nOf growth, requests and bytes are those that the simulator has "
+	  . "counted in a run of its own.\n"
+	  . sprintf "\nThe CPU time of a backend that scans 100,000 keys at 0 ms is "
+	  . "%s (%s–%s) of that of the floor with json-c's own parsing of the same "
+	  . "bytes.\n",
+	  map { ratio($_) } @{ $self->{parse_ratio} };
 }
 
 sub protocols_text
 {
 	my ($self) = @_;
-	my $text = "\n## One request: a session's first query, and its 100th\n"
-	  . "| over | by | first | 100th |\n|---|---|---|---|\n";
+	my $text = "\n## One request: a session's first query, and its 100th, "
+	  . "answered by nginx from its cache\n"
+	  . "| over | by | first, velt_fdw = 1 | first | 100th, velt_fdw = 1 | "
+	  . "100th | runs |\n|---|---|---|---|---|---|---|\n";
 
 	for my $row (@{ $self->{protocols} })
 	{
-		$text .= sprintf "| %s | %s | %s | %s |\n", $row->{protocol},
-		  $row->{name}, spread(@{ $row->{first} }), spread(@{ $row->{later} });
+		$text .= sprintf "| %s | %s | %s | %s | %s | %s | %d |\n",
+		  $row->{protocol}, $row->{name}, ratio($row->{first_ratio}),
+		  spread(@{ $row->{first} }), ratio($row->{later_ratio}),
+		  spread(@{ $row->{later} }), $row->{runs};
 	}
-	return $text;
-}
-
-sub growth_text
-{
-	my ($self) = @_;
-	my $text = "\n## From 1,000 to 1,000,000 keys, 0 ms\n"
-	  . "| keys | by | wall time | CPU per row | first row | peak memory | runs |\n"
-	  . "|---|---|---|---|---|---|---|\n";
-
-	for my $row (@{ $self->{growth} })
-	{
-		$text .= sprintf "| %s | %s | %s | %.2f µs | %s | %s | %d |\n",
-		  number($row->{rows}), $row->{name}, spread(@{ $row->{wall} }),
-		  $row->{cpu}, $row->{first} ? duration($row->{first}) : '',
-		  $row->{peak} ? number($row->{peak}) . ' kB' : '', $row->{runs};
-	}
-	return $text . "\nEach in a new session, over the first connection; peak "
-	  . "memory is VmHWM of the backend, what it shares with others included.\n";
+	return $text . "\nThe floor's first is a new process's, with all that it "
+	  . "takes to get ready; Python's own libraries know no HTTP/2.\n";
 }
 
 # ----------
@@ -287,11 +313,14 @@ sub plot
 
 	for my $row (@{ $self->{works} })
 	{
+		if ($row->{work} eq 'growth')
+		{
+			$growth{ $row->{rows} }->{ $row->{name} } = $row->{wall}->[0] / 1e6;
+			next;
+		}
 		push @cases, $row->{case} unless grep { $_ eq $row->{case} } @cases;
 		$ratios{ $row->{case} }->{ $row->{name} } = $row->{ratio}->[0];
 	}
-	$growth{ $_->{rows} }->{ $_->{name} } = $_->{wall}->[0] / 1e6
-	  for @{ $self->{growth} };
 	table("$data.works", \%ratios, @cases);
 	table("$data.growth", \%growth, sort { $a <=> $b } keys %growth);
 	system_or_bail('gnuplot', '-e', "data='$data'; out='$directory/results.svg'",
