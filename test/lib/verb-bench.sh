@@ -3,10 +3,15 @@
 #> bench [WORK [RUNS]]      measure, side by side with what people do today
 #>                          and with what is possible: keys, tokens, lookup,
 #>                          limit, join, union, protocols, growth or engine
-#>                          (default: all but the last, half an hour; leaves
-#>                          results.md and results.svg in a directory it names)
+#>                          (default: all but the last, 7 runs of everything,
+#>                          which takes an hour and a quarter; leaves results.md
+#>                          and results.svg in a directory it names); with
+#>                          VELT_BENCH_SECONDS, none begins a run that has used
+#>                          so many of a work, nor a peer so many as
+#>                          VELT_BENCH_PEER_SECONDS
 
-bench_timeout_s=7200
+# A slower machine than ours is to reach the end, too.
+bench_timeout_s=14400
 bench_runs=7
 
 verb_needs() {
