@@ -4,8 +4,9 @@
  *
  * Outer rows wait in a queue, in their order, until what belongs to their key
  * has come; a row leaves at the queue's head, joined.  How many keys may be
- * unanswered at a time is the window: small at first, so that a LIMIT above
- * stays cheap, and growing to what keeps the server busy.
+ * unanswered at a time is the window: what keeps the server busy.  Where not
+ * all rows may be wanted it is small at first, so that a LIMIT above stays
+ * cheap, and grows to that.
  */
 #include "postgres.h"
 
@@ -52,6 +53,7 @@ typedef struct BatchJoin
 	bool		outer_done;
 
 	VeltKeyLookup *lookup;
+	bool		all_rows;		/* are wanted, as far as the planner knows */
 	int			window;			/* of keys unanswered */
 	int64		nfills;			/* since the last rescan */
 
@@ -180,8 +182,9 @@ is_full(const BatchJoin *join, int times)
 }
 
 /*
- * Whether it is time to read ahead.  The second time is when the first rows
- * are used up, as there may be no use for more; then when half of the window
+ * Whether it is time to read ahead.  Unless all rows are wanted, the second
+ * time is when the first are used up, as there may be no use for more; then
+ * when half of the window
  * has been answered, and half of the queue is free, so that requests are as
  * full as they can be.
  */
@@ -192,7 +195,7 @@ should_fill(const BatchJoin *join)
 		return false;
 	if (join->nqueued == 0)
 		return true;
-	return join->nfills > 1 &&
+	return (join->all_rows || join->nfills > 1) &&
 		velt_key_lookup_unanswered(join->lookup) <= join->window / 2 &&
 		!is_full(join, 2);
 }
@@ -366,6 +369,13 @@ make_slot(BatchJoin *join, PlanState *side)
 								  &TTSOpsMinimalTuple);
 }
 
+static int
+first_window(const BatchJoin *join)
+{
+	return join->all_rows ? velt_key_lookup_capacity(join->lookup) :
+		VELT_BATCH_FIRST_WINDOW;
+}
+
 static void
 begin_join(CustomScanState *node, EState *estate, int eflags)
 {
@@ -382,6 +392,7 @@ begin_join(CustomScanState *node, EState *estate, int eflags)
 	join->type = list_nth_int(plan->custom_private, VELT_BATCH_JOIN_TYPE);
 	join->key = ExecInitExpr(list_nth(plan->custom_exprs, VELT_BATCH_KEY),
 							 &node->ss.ps);
+	join->all_rows = list_nth_int(plan->custom_private, VELT_BATCH_ALL_ROWS);
 	join->condition = ExecInitExpr(list_nth(plan->custom_exprs,
 											VELT_BATCH_CONDITION),
 								   &node->ss.ps);
@@ -398,7 +409,7 @@ begin_join(CustomScanState *node, EState *estate, int eflags)
 							   (Size) work_mem * 1024 / KNOWN_PART,
 							   &join->stats.keys);
 	slist_init(&join->queue);
-	join->window = VELT_BATCH_FIRST_WINDOW;
+	join->window = first_window(join);
 }
 
 /*
@@ -428,7 +439,7 @@ rescan_join(CustomScanState *node)
 		velt_key_lookup_reset(join->lookup);
 	join->outer_done = false;
 	join->rechecking = false;
-	join->window = VELT_BATCH_FIRST_WINDOW;
+	join->window = first_window(join);
 	join->nfills = 0;
 	if (join->outer->chgParam == NULL)
 		ExecReScan(join->outer);

@@ -13,8 +13,9 @@
 #include "pg_compat.h"
 
 /*
- * How many keys may be unanswered: at first, so that a LIMIT above stays cheap;
- * and what that grows by whenever rows are read ahead.
+ * How many keys may be unanswered, where not all rows may be wanted: at first,
+ * so that a LIMIT above stays cheap; and what that grows by whenever rows are
+ * read ahead.
  */
 #define VELT_BATCH_FIRST_WINDOW		10
 #define VELT_BATCH_WINDOW_GROWTH	8
@@ -30,7 +31,8 @@ enum
 enum
 {
 	VELT_BATCH_JOIN_TYPE,		/* a JoinType */
-	VELT_BATCH_KEY_COLUMN		/* of the inner's columns the key, from 0 */
+	VELT_BATCH_KEY_COLUMN,		/* of the inner's columns the key, from 0 */
+	VELT_BATCH_ALL_ROWS			/* whether the query wants all rows */
 };
 
 /* The members of custom_exprs. */

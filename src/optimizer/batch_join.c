@@ -165,11 +165,21 @@ estimate_keys(const Candidate *join, double rows)
 	return info.flags & SELFLAG_USED_DEFAULT ? rows : keys;
 }
 
+/*
+ * Whether the query is going to read all rows that this part of it makes.
+ * With a LIMIT, a cursor or EXISTS it may not.
+ */
+static bool
+wants_all_rows(const PlannerInfo *root)
+{
+	return root->tuple_fraction <= 0;
+}
+
 /* The rounds of requests before the window is worth a round of its own. */
 static int
-ramp_up_rounds(double keys)
+ramp_up_rounds(const Candidate *join, double keys)
 {
-	if (keys <= VELT_BATCH_FIRST_WINDOW)
+	if (wants_all_rows(join->root) || keys <= VELT_BATCH_FIRST_WINDOW)
 		return 0;
 	return keys <= VELT_BATCH_FIRST_WINDOW * (1 + VELT_BATCH_WINDOW_GROWTH) ?
 		1 : 2;
@@ -190,7 +200,7 @@ cost_path(const Candidate *join, const Path *outer, Path *path)
 	Cost		all;
 
 	velt_estimate_request_cost(&info->settings, requests, &first, &all);
-	all = (all + first * ramp_up_rounds(keys)) * ROBUST_DISCOUNT;
+	all = (all + first * ramp_up_rounds(join, keys)) * ROBUST_DISCOUNT;
 	first *= ROBUST_DISCOUNT;
 	path->startup_cost = outer->startup_cost + first +
 		join->qual_cost.startup + join->inner->baserestrictcost.startup;
@@ -492,8 +502,9 @@ plan_batch_join(PlannerInfo *root, RelOptInfo *rel,
 	plan->custom_scan_tlist = scan_tlist;
 	plan->custom_plans = custom_plans;
 	plan->custom_private =
-		list_make2_int(type, find_column(inner, list_nth(members,
-														 PATH_KEY_COLUMN)));
+		list_make3_int(type, find_column(inner, list_nth(members,
+														 PATH_KEY_COLUMN)),
+					   wants_all_rows(root));
 	plan->flags = best_path->flags;
 	plan->methods = &velt_batch_join_scan_methods;
 	return &plan->scan.plan;
