@@ -48,6 +48,7 @@ OBJS = \
 	src/executor/batch_join.o \
 	src/executor/fetch.o \
 	src/executor/filter_keys.o \
+	src/executor/jit.o \
 	src/executor/join.o \
 	src/executor/key_lookup.o \
 	src/executor/key_table.o \

@@ -190,6 +190,39 @@ SELECT generic_plans, custom_plans FROM pg_prepared_statements
  WHERE name = 'by_id';
 EXPLAIN (COSTS OFF, VERBOSE) EXECUTE by_id ('velt_api_key_000007');
 
+-- ----------
+-- Expressions are compiled for what takes processor time, not for requests
+-- ----------
+CREATE FUNCTION compiled(query text, OUT costly bool, OUT compiled bool)
+LANGUAGE plpgsql AS $$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (ANALYZE, FORMAT JSON) ' || query INTO plan;
+  costly := (plan->0->'Plan'->>'Total Cost')::float > current_setting('jit_above_cost')::float;
+  compiled := plan->0->'JIT' IS NOT NULL;
+END
+$$;
+CREATE TABLE some_keys AS SELECT 'velt_api_key_' || to_char(n, 'FM000000') AS key FROM generate_series(1, 9) n;
+ANALYZE some_keys;
+SET jit = on;
+SET jit_above_cost = 1000;
+SELECT * FROM compiled('SELECT count(token) FROM auth_tokens WHERE name <> api_key');
+SELECT * FROM compiled('SELECT count(token) FROM api_keys JOIN auth_tokens ON api_key = id WHERE type = name');
+SELECT * FROM compiled('SELECT (SELECT count(token) FROM auth_tokens) + sum(n) FROM generate_series(1, 3) n');
+SELECT * FROM compiled('SELECT count(token) FROM (TABLE auth_tokens UNION ALL TABLE auth_tokens UNION ALL TABLE auth_tokens) t');
+SELECT * FROM compiled('SELECT count(token) FROM some_keys LEFT JOIN auth_tokens ON api_key = key AND name > key');
+-- as often as it is done in the same session
+SELECT count(*) FROM (SELECT compiled('SELECT count(token) FROM auth_tokens') FROM generate_series(1, 5)) c;
+SELECT costly, compiled = pg_jit_available() AS "compiled, if that can be"
+  FROM compiled('SELECT sum(n) FROM generate_series(1, 1000000) n');
+SET jit_above_cost = 0;
+SELECT costly, compiled = pg_jit_available() AS "compiled, if that can be"
+  FROM compiled('SELECT count(token) FROM auth_tokens');
+RESET jit_above_cost;
+RESET jit;
+\! $VELT_SIM reset
+
 RESET search_path;
 SET client_min_messages = warning;
 DROP EXTENSION velt_fdw CASCADE;

@@ -8,6 +8,7 @@
 #include "commands/commands.h"
 #include "executor/async.h"
 #include "executor/batch_join.h"
+#include "executor/jit.h"
 #include "executor/scan.h"
 #include "fmgr.h"
 #include "foreign/fdwapi.h"
@@ -35,6 +36,7 @@ _PG_init(void)
 	MarkGUCPrefixReserved("velt_fdw");
 	velt_batch_join_register(velt_explain_batch_join);
 	velt_batch_join_install();
+	velt_jit_install();
 	velt_statistics_init();
 }
 

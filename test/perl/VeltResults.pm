@@ -199,7 +199,7 @@ sub method_text
 - Server: the tests' simulator of the API, one Python process on loopback, which waits as long as a work says and then answers from memory. At 0 ms what it takes itself, some 40 to 70 µs a request, is a part of every time. Where a heading says so, it is nginx instead, from its cache.
 - Figures: the median of $self->{runs} runs$bounds, with the least and the most behind it. All rivals of a work run in turn, there and back again; ratios are medians of those of one round. Before, each has run once untimed: none connects or loads libraries while it is timed, and all have returned the same rows, compared by a digest of all values. Each timed run has to return as many rows.
 - CPU: user and system time of the backend, its threads included, or of the floor; of the script that of all programs it starts, without the backend that copies.
-- Memory: the most that was resident (VmHWM) until the end of a work, of the backend, what it shares with others included, or of the floor; of the script's many processes there is none. PostgreSQL's settings are its defaults: where a plan's cost is above jit_above_cost, a backend has loaded the compiler, some 50 MB.
+- Memory: the most that was resident (VmHWM) until the end of a work, of the backend, what it shares with others included, or of the floor; of the script's many processes there is none. PostgreSQL's settings are its defaults.
 
 TEXT
 }
