@@ -116,6 +116,50 @@ is_of_rows(const VeltJsonScanner *scanner, VeltJsonSet pointers)
 	return first >= 0 && (pointers >> first) << first == pointers;
 }
 
+/* The pointers match the member whose name begins at "start". */
+static bool
+note_member(VeltJsonScanner *scanner, VeltJsonSet matches, size_t start,
+			VeltError *error)
+{
+	VeltJsonFrame *frame = &scanner->frames[scanner->depth];
+
+	frame->current = matches;
+	if ((matches & frame->seen) == 0)
+		frame->seen |= matches;
+	else if (is_of_rows(scanner, matches & frame->seen))
+		scanner->row_doubtful = true;
+	else
+		return velt_error_set(error, VELT_ERROR_PROTOCOL,
+							  "The response has a member twice, at byte %zu.",
+							  start + 1);
+	return true;
+}
+
+/* The same for an escaped name, which is decoded first. */
+static bool
+match_escaped(VeltJsonScanner *scanner, const char *text, VeltJsonSpan span,
+			  VeltError *error)
+{
+	VeltJsonSet matches = 0;
+	VeltBuffer	name = {0};
+	VeltError	failure;
+	size_t		length;
+	bool		ok = velt_json_decode_string(text, span, &name, &length,
+											 &failure);
+
+	if (ok)
+		matches = matching_name(scanner, length ? name.data : "", length);
+	velt_buffer_free(&name);
+	/* a name that is no text is no name that anybody looks for */
+	if (!ok && failure.kind != VELT_ERROR_UNTRANSLATABLE)
+	{
+		*error = failure;
+		return false;
+	}
+	return note_member(scanner, matches, span.start, error);
+}
+
+/* The member's name has ended. */
 static bool
 match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 {
@@ -126,37 +170,12 @@ match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 	frame->current = 0;
 	if (frame->inside == 0)
 		return true;
-	if (!span.escaped)
-		frame->current = matching_name(scanner, text + span.start + 1,
-									   span.end - span.start - 2);
-	else
-	{
-		VeltBuffer	name = {0};
-		VeltError	failure;
-		size_t		length;
-		bool		ok = velt_json_decode_string(text, span, &name, &length,
-												 &failure);
-
-		if (ok)
-			frame->current = matching_name(scanner, length ? name.data : "",
-										   length);
-		velt_buffer_free(&name);
-		/* a name that is no text is no name that anybody looks for */
-		if (!ok && failure.kind != VELT_ERROR_UNTRANSLATABLE)
-		{
-			*error = failure;
-			return false;
-		}
-	}
-	if ((frame->current & frame->seen) == 0)
-		frame->seen |= frame->current;
-	else if (is_of_rows(scanner, frame->current & frame->seen))
-		scanner->row_doubtful = true;
-	else
-		return velt_error_set(error, VELT_ERROR_PROTOCOL,
-							  "The response has a member twice, at byte %zu.",
-							  span.start + 1);
-	return true;
+	if (span.escaped)
+		return match_escaped(scanner, text, span, error);
+	return note_member(scanner,
+					   matching_name(scanner, text + span.start + 1,
+									 span.end - span.start - 2),
+					   span.start, error);
 }
 
 /* Notes where the value at hand begins, for the pointers that end at it. */
@@ -419,6 +438,48 @@ note_string(VeltJsonScanner *scanner, size_t start, size_t end)
 		scanner->spans[__builtin_ctzll(left)] = string;
 }
 
+/* The member to come, if it has the name that it had in the row before. */
+static const VeltJsonMember *
+expected_member(const VeltJsonScanner *scanner, const char *text,
+				size_t length)
+{
+	const VeltJsonMember *member = scanner->expected + scanner->member;
+
+	if (scanner->depth != scanner->row_depth ||
+		scanner->member == scanner->nexpected ||
+		length - scanner->offset < member->length ||
+		memcmp(text + scanner->offset, text + member->start,
+			   member->length) != 0)
+		return NULL;
+	return member;
+}
+
+/* Of a plain name that begins here and a colon, the end; 0 if it is none. */
+static size_t
+plain_name_end(const VeltJsonScanner *scanner, const char *text, size_t length)
+{
+	size_t		end = velt_plain_string_end(text, scanner->offset, length);
+
+	return end != 0 && end < length && text[end] == ':' ? end + 1 : 0;
+}
+
+/* Matches a plain name, up to its colon, and expects it in the next row. */
+static VeltJsonSet
+match_plain(VeltJsonScanner *scanner, const char *text, size_t length)
+{
+	VeltJsonMember member = {scanner->offset, length,
+	matching_name(scanner, text + scanner->offset + 1, length - 3)};
+
+	if (scanner->depth == scanner->row_depth &&
+		scanner->member < VELT_JSON_MAX_EXPECTED)
+	{
+		scanner->expected[scanner->member] = member;
+		if (scanner->nexpected == scanner->member)
+			scanner->nexpected++;
+	}
+	return member.matches;
+}
+
 /*
  * Where a member is expected, most often one comes whose name and value are
  * plain strings with nothing but a colon between them.  Scans that in one go,
@@ -429,11 +490,12 @@ static bool
 scan_plain_member(VeltJsonScanner *scanner, const char *text, size_t length,
 				  bool *taken, VeltError *error)
 {
-	size_t		name_end = velt_plain_string_end(text, scanner->offset, length);
-	size_t		value = name_end + 1;
+	const VeltJsonMember *known = expected_member(scanner, text, length);
+	size_t		value = known ? scanner->offset + known->length :
+	plain_name_end(scanner, text, length);
 	size_t		end = 0;
 
-	if (name_end != 0 && name_end < length && text[name_end] == ':')
+	if (value != 0)
 		end = velt_plain_string_end(text, value, length);
 	*taken = end != 0;
 	if (!*taken)
@@ -442,11 +504,14 @@ scan_plain_member(VeltJsonScanner *scanner, const char *text, size_t length,
 	scanner->escaped = false;
 	if (scanner->frames[scanner->depth].inside != 0)
 	{
-		scanner->token_start = scanner->offset;
-		scanner->offset = name_end - 1;
-		if (!match_member(scanner, text, error))
+		VeltJsonSet matches = known ? known->matches :
+		match_plain(scanner, text, value - scanner->offset);
+
+		if (!note_member(scanner, matches, scanner->offset, error))
 			return false;
 		note_string(scanner, value, end);
+		if (scanner->member < scanner->nexpected)
+			scanner->member++;
 	}
 	if (end < length && text[end] == ',')
 	{
@@ -566,6 +631,8 @@ velt_json_begin(VeltJsonScanner *scanner,
 	scanner->done = false;
 	scanner->stopped = false;
 	scanner->row_pointer = -1;
+	scanner->row_depth = -1;
+	scanner->member = scanner->nexpected = 0;
 	scanner->row_doubtful = false;
 	scanner->state = EXPECT_VALUE;
 	scanner->depth = 0;
@@ -585,6 +652,7 @@ void
 velt_json_stop_at_rows(VeltJsonScanner *scanner, int pointer)
 {
 	scanner->row_pointer = pointer;
+	scanner->row_depth = scanner->pointers[pointer]->ntokens + 1;
 }
 
 void
@@ -592,6 +660,7 @@ velt_json_forget_row(VeltJsonScanner *scanner)
 {
 	for (int i = scanner->row_pointer; i < scanner->npointers; i++)
 		scanner->spans[i].kind = VELT_JSON_MISSING;
+	scanner->member = 0;
 }
 
 bool

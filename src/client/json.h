@@ -75,6 +75,17 @@ typedef struct VeltJsonFrame
 	VeltJsonSet seen;			/* of those, which have matched a member */
 } VeltJsonFrame;
 
+/* How many members of a row are expected as in the row before. */
+#define VELT_JSON_MAX_EXPECTED	16
+
+/* A member of the last row, where it stands in the text. */
+typedef struct VeltJsonMember
+{
+	size_t		start;			/* of its name */
+	size_t		length;			/* to behind the colon */
+	VeltJsonSet matches;		/* pointers whose next token it is */
+} VeltJsonMember;
+
 typedef struct VeltJsonScanner
 {
 	const VeltJsonPointer *const *pointers;
@@ -89,7 +100,11 @@ typedef struct VeltJsonScanner
 	bool		done;			/* a whole value was seen */
 	bool		stopped;		/* before the end of the text */
 	int			row_pointer;	/* a row's, or -1; those behind: its values' */
+	int			row_depth;		/* of what is in a row, or -1 */
 	bool		row_doubtful;	/* a row has had a member twice */
+	int			member;			/* the next of the row at hand, from 0 */
+	int			nexpected;
+	VeltJsonMember expected[VELT_JSON_MAX_EXPECTED];
 	int			state;
 	int			depth;
 	size_t		offset;			/* bytes scanned so far */
@@ -139,7 +154,10 @@ extern void velt_json_begin(VeltJsonScanner *scanner,
  */
 extern void velt_json_stop_at_rows(VeltJsonScanner *scanner, int pointer);
 
-/* Sets the spans of a row's values to VELT_JSON_MISSING, for the next row. */
+/*
+ * Sets the spans of a row's values to VELT_JSON_MISSING, for the next row,
+ * which is expected to have the same members.
+ */
 extern void velt_json_forget_row(VeltJsonScanner *scanner);
 
 /*

@@ -752,6 +752,16 @@ static const RowsCase rows_cases[] = {
 		"api_keys", {"/id"}, KEYS("{\"id\":\"]\"},{\"id\":\"}],\"}"),
 		"\"]\";\"}],\";", VELT_ERROR_NONE
 	},
+	/* other members than those of the row before */
+	{
+		"api_keys", {"/id", "/type"},
+		KEYS("{\"id\":\"a\",\"type\":\"b\"},{\"type\":\"c\",\"id\":\"d\"},"
+			 "{\"type\":\"e\"},{\"id\":\"f\",\"x\":\"g\",\"type\":\"h\"},"
+			 "{\"idx\":\"i\",\"type\":\"j\"},{\"id\" :\"k\",\"type\":7},"
+			 "{\"i\\u0064\":\"l\"},{},{\"id\":\"m\",\"type\":\"n\"}"),
+		"\"a\"|\"b\";\"d\"|\"c\";-|\"e\";\"f\"|\"h\";-|\"j\";\"k\"|7;\"l\"|-;"
+		"-|-;\"m\"|\"n\";", VELT_ERROR_NONE
+	},
 	/* an element that is no object, where it is met */
 	{"api_keys", {"/id"}, KEYS("1"), "", VELT_ERROR_PROTOCOL},
 	{"api_keys", {"/id"}, KEYS("{\"id\":1},null"), "1;", VELT_ERROR_PROTOCOL},
@@ -762,6 +772,11 @@ static const RowsCase rows_cases[] = {
 	{
 		"api_keys", {"/id"}, KEYS("{\"id\":1},{\"id\":1,\"id\":2}"), "1;",
 		VELT_ERROR_PROTOCOL
+	},
+	{
+		"api_keys", {"/id", "/type"},
+		KEYS("{\"id\":\"a\",\"type\":\"b\"},{\"id\":\"c\",\"id\":\"d\"}"),
+		"\"a\"|\"b\";", VELT_ERROR_PROTOCOL
 	},
 	{
 		"api_keys", {"/id"}, KEYS("{\"id\":1,\"type\":1,\"type\":2}"), "1;",
@@ -864,7 +879,8 @@ test_many_values(int nvalues)
 	for (int row = 0; row < 2; row++)
 	{
 		for (int i = 0; i < nvalues; i++)
-			at += sprintf(at, "%s\"m%d\":%d", i ? "," : "", i, 1000 * row + i);
+			at += sprintf(at, "%s\"m%d\":\"%d\"", i ? "," : "", i,
+						  1000 * row + i);
 		at += sprintf(at, row ? "}]" OK_TAIL : "},{");
 	}
 	layout = make_layout("api_keys", pointers, nvalues);
@@ -875,8 +891,8 @@ test_many_values(int nvalues)
 		if (!velt_page_next_row(page, &found, &error) || !found)
 			break;
 		for (int i = 0; i < nvalues; i++)
-			nright += velt_page_value(page, i).kind == VELT_JSON_NUMBER &&
-				atoi(velt_page_text(page, velt_page_value(page, i)).bytes) ==
+			nright += velt_page_value(page, i).kind == VELT_JSON_STRING &&
+				atoi(velt_page_text(page, velt_page_value(page, i)).bytes + 1) ==
 				1000 * row + i;
 	}
 	is_int(nright, 2 * nvalues, "%d values of each of two rows", nvalues);
