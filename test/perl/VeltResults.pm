@@ -210,11 +210,12 @@ sub bounds
 	my ($self) = @_;
 	my @bounds;
 
-	push @bounds, "$self->{own_s} s of a work" if $self->{own_s} < 9**9;
-	push @bounds, "as a peer, $self->{peer_s} s" if $self->{peer_s} < 9**9;
+	push @bounds, "nobody began a run after $self->{own_s} s of a work"
+	  if $self->{own_s} < 9**9;
+	push @bounds, "no peer began a run after $self->{peer_s} s of a work"
+	  if $self->{peer_s} < 9**9;
 	return '' unless @bounds;
-	return ', or as many as a table says (none began a run that had used '
-	  . join(' or, ', @bounds) . ')';
+	return ', or as many as a table says (' . join(', ', @bounds) . ')';
 }
 
 sub rivals_text
