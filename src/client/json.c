@@ -601,15 +601,20 @@ sort_pointers(VeltJsonScanner *scanner)
 	{
 		const VeltJsonPointer *pointer = scanner->pointers[i];
 		VeltJsonSet self = (VeltJsonSet) 1 << i;
+		int			deepest = pointer->ntokens;
 
-		while (scanner->most_tokens < pointer->ntokens)
+		/* a joined one can name what no response may have: it never ends */
+		if (deepest > VELT_JSON_MAX_DEPTH)
+			deepest = VELT_JSON_MAX_DEPTH;
+		while (scanner->most_tokens < deepest)
 		{
 			scanner->most_tokens++;
 			scanner->ends[scanner->most_tokens] = 0;
 			scanner->each[scanner->most_tokens] = 0;
 		}
-		scanner->ends[pointer->ntokens] |= self;
-		for (int depth = 1; depth <= pointer->ntokens; depth++)
+		if (deepest == pointer->ntokens)
+			scanner->ends[deepest] |= self;
+		for (int depth = 1; depth <= deepest; depth++)
 		{
 			if (pointer->tokens[depth - 1].each)
 				scanner->each[depth] |= self;

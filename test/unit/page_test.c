@@ -901,6 +901,34 @@ test_many_values(int nvalues)
 	velt_layout_free(layout);
 }
 
+/* As deep as pointers go within a row, which is deeper than responses may. */
+static void
+test_deep_pointer(void)
+{
+	char		deep[2 * VELT_JSON_MAX_DEPTH] = "";
+	const char *pointers[] = {deep, "/id"};
+	VeltLayout *layout;
+	VeltPage   *page;
+	VeltError	error = {0};
+	bool		found = false;
+
+	for (int i = 1; i < VELT_JSON_MAX_DEPTH; i++)
+		strcat(deep, "/a");
+	layout = make_layout("auth_tokens", pointers, 2);
+	page = velt_page_create(layout, &error);
+	velt_page_begin(page, velt_string(BYTES(KEY)));
+	ok(receive(page, 200, BYTES(TOKENS("{\"a\":{\"a\":1},\"id\":2}")), 7,
+			   &error) &&
+	   velt_page_next_row(page, &found, &error) && found,
+	   "a row, and a pointer of %d parts", VELT_JSON_MAX_DEPTH - 1);
+	is_int(velt_page_value(page, 0).kind, VELT_JSON_MISSING,
+		   "... which names nothing");
+	is_int(velt_page_value(page, 1).kind, VELT_JSON_NUMBER,
+		   "... beside one that does");
+	velt_page_free(page);
+	velt_layout_free(layout);
+}
+
 /* Of many rows, the first are noted, and the others searched. */
 static void
 test_many_rows(void)
@@ -1273,6 +1301,7 @@ test_page(void)
 		test_rows(&rows_cases[i], true);
 		test_rows(&rows_cases[i], false);
 	}
+	test_deep_pointer();
 	test_many_rows();
 	test_many_values(1);
 	test_many_values(56);
