@@ -86,6 +86,7 @@ velt_page_begin(VeltPage *page, VeltString key)
 	page->request_id[0] = '\0';
 	page->next_row = 0;
 	page->row.kind = VELT_JSON_MISSING;
+	page->row_values = page->values;
 	memset(page->arrived, 0, layout->narrival * sizeof(VeltJsonSpan));
 	velt_json_begin(&page->scanner,
 					(const VeltJsonPointer *const *) layout->arrival,
