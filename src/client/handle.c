@@ -146,8 +146,9 @@ set_http(CURL *easy, const VeltTransportConfig *config,
 							 (long) CURLHEADER_SEPARATE);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, config->user_agent);
 	code |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
+	/* one request a connection: a stalled one delays no other */
 	code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
-							 (long) CURL_HTTP_VERSION_2TLS);
+							 (long) CURL_HTTP_VERSION_1_1);
 	return code;
 }
 

@@ -272,8 +272,7 @@ velt_transfer_prepare(CURL *easy)
 }
 
 bool
-velt_transfer_begin(VeltTransfer *transfer, CURL *easy, bool may_share,
-					int64_t now_ms)
+velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 {
 	transfer->easy = easy;
 	transfer->phase = VELT_PHASE_CONNECT;
@@ -296,7 +295,6 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, bool may_share,
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_message);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
-	curl_easy_setopt(easy, CURLOPT_PIPEWAIT, may_share ? 1L : 0L);
 	return curl_easy_setopt(easy, CURLOPT_URL, transfer->url) == CURLE_OK;
 }
 
@@ -420,7 +418,7 @@ connecting_timed_out(const VeltTransfer *transfer, int allowed,
 {
 	const char *proxy = transfer->config->proxy;
 
-	if (transfer->sockets[0] < 0 && !transfer->follows)
+	if (transfer->sockets[0] < 0)
 		velt_error_set(error, VELT_ERROR_CONNECT,
 					   "The look-up of the %s's name did not end within %d ms.",
 					   proxy ? "proxy" : "server", allowed);

@@ -44,7 +44,6 @@ struct VeltTransfer
 	size_t		header_bytes;
 	bool		headers_complete;
 	int			sockets[VELT_SOCKETS_NOTED];	/* opened for it; -1: none */
-	bool		follows;		/* it waits for another's connection first */
 	bool		died;			/* the exchange broke off */
 	VeltError	error;			/* why a callback ended it, or kind NONE */
 	char		curl_message[CURL_ERROR_SIZE];
@@ -61,12 +60,9 @@ extern void velt_transfer_free(VeltTransfer *transfer);
 /* Sets what all transfers have in common, once for a handle. */
 extern void velt_transfer_prepare(CURL *easy);
 
-/*
- * Puts the handle to the transfer's use, for an attempt that begins now.  It
- * may wait for a connection that is being made, to share it.
- */
+/* Set the handle up for an attempt that begins now. */
 extern bool velt_transfer_begin(VeltTransfer *transfer, CURL *easy,
-								bool may_share, int64_t now_ms);
+								int64_t now_ms);
 
 /* How long the attempt may take, as far as it has come, in ms. */
 extern int	velt_transfer_time_allowed(const VeltTransfer *transfer);

@@ -41,7 +41,6 @@ struct VeltTransport
 	int			nrunning;
 	bool		driving;		/* within velt_transport_drive */
 	bool		has_work;		/* something has ended that nobody looked at */
-	bool		multiplexes;	/* as far as known, the server can */
 	bool		is_api;			/* it has replied as the API does */
 
 	/* handles at rest, ready to be used again */
@@ -120,7 +119,6 @@ velt_transport_create(const VeltTransportConfig *config, VeltError *error)
 	TAILQ_INIT(&transport->queued);
 	TAILQ_INIT(&transport->delayed);
 	TAILQ_INIT(&transport->running);
-	transport->multiplexes = !config->loopback_only;
 	transport->idle = calloc(config->max_concurrency, sizeof(CURL *));
 	if (!velt_config_copy(&transport->config, config) || transport->idle == NULL)
 		velt_error_out_of_memory(error);
@@ -288,19 +286,6 @@ release_handle(VeltTransfer *transfer)
 	transport->nrunning--;
 }
 
-static bool
-is_connecting(const VeltTransport *transport)
-{
-	const VeltTransfer *transfer;
-
-	TAILQ_FOREACH(transfer, &transport->running, link)
-	{
-		if (transfer->phase == VELT_PHASE_CONNECT)
-			return true;
-	}
-	return false;
-}
-
 /* The attempt leaves with the next kick. */
 static bool
 start_attempt(VeltTransfer *transfer, VeltError *error)
@@ -310,15 +295,13 @@ start_attempt(VeltTransfer *transfer, VeltError *error)
 
 	if (easy == NULL)
 		return false;
-	transfer->follows = transport->multiplexes && is_connecting(transport);
 	TAILQ_REMOVE(&transport->queued, transfer, link);
 	TAILQ_INSERT_TAIL(&transport->running, transfer, link);
 	transport->nrunning++;
 	transport->stats.requests++;
 	if (transfer->retry.attempts > 0)
 		transport->stats.retries++;
-	if (velt_transfer_begin(transfer, easy, transport->multiplexes,
-							clock_now(transport)) &&
+	if (velt_transfer_begin(transfer, easy, clock_now(transport)) &&
 		curl_multi_add_handle(velt_event_loop_multi(transport->loop),
 							  easy) == CURLM_OK)
 		return true;
@@ -555,21 +538,6 @@ end_attempt(VeltTransfer *transfer, VeltError *error)
 	velt_transfer_free(transfer);
 }
 
-/*
- * Over HTTP/2 all requests share one connection, and wait while it is made.
- * Where the server is known not to have it, that would cost a handshake's time
- * and use up the TLS 1.3 ticket that all connections could begin with.
- */
-static void
-note_version(VeltTransport *transport, CURL *easy)
-{
-	long		version = CURL_HTTP_VERSION_NONE;
-
-	curl_easy_getinfo(easy, CURLINFO_HTTP_VERSION, &version);
-	if (version != CURL_HTTP_VERSION_NONE)
-		transport->multiplexes = version >= CURL_HTTP_VERSION_2_0;
-}
-
 static void
 end_finished(VeltTransport *transport)
 {
@@ -587,7 +555,6 @@ end_finished(VeltTransport *transport)
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		note_version(transport, message->easy_handle);
 		ok = velt_transfer_judge(transfer, code, &error);
 		end_attempt(transfer, ok ? NULL : &error);
 	}

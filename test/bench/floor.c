@@ -15,7 +15,6 @@
  *			request, or of each its tokens
  *	-j		also parse each response with json-c, and do nothing with that
  *	-a FILE	certificate authorities
- *	-1		HTTP/1.1 even where HTTP/2 is to be had
  * prints for each time "REQUESTS BYTES WALL CPU FIRST": microseconds to the end,
  * of CPU, to the first response.  The first includes all that it takes to get
  * ready.
@@ -67,7 +66,6 @@ static bool production_alone;
 static bool one_page;
 static int	nknown;
 static bool parse;
-static bool http1;
 static int	concurrency = 8;
 static int	page_size = 100;
 static Workspace workspaces[MAX_TRANSFERS];
@@ -160,10 +158,8 @@ take_transfer(void)
 	curl_easy_setopt(transfer->easy, CURLOPT_PROXY, "");
 	curl_easy_setopt(transfer->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(transfer->easy, CURLOPT_ACCEPT_ENCODING, "");
-	curl_easy_setopt(transfer->easy, CURLOPT_PIPEWAIT, 1L);
-	if (http1)
-		curl_easy_setopt(transfer->easy, CURLOPT_HTTP_VERSION,
-						 (long) CURL_HTTP_VERSION_1_1);
+	curl_easy_setopt(transfer->easy, CURLOPT_HTTP_VERSION,
+					 (long) CURL_HTTP_VERSION_1_1);
 	if (ca_file)
 	{
 		curl_easy_setopt(transfer->easy, CURLOPT_CAINFO, ca_file);
@@ -405,7 +401,7 @@ read_options(int argc, char **argv)
 {
 	int			option;
 
-	while ((option = getopt(argc, argv, "tpc:s:ok:ja:1")) != -1)
+	while ((option = getopt(argc, argv, "tpc:s:ok:ja:")) != -1)
 	{
 		switch (option)
 		{
@@ -432,9 +428,6 @@ read_options(int argc, char **argv)
 				break;
 			case 'a':
 				ca_file = optarg;
-				break;
-			case '1':
-				http1 = true;
 				break;
 			default:
 				exit(2);

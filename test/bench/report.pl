@@ -294,13 +294,11 @@ sub protocols_work
 	my $plain = $ready->{cached_url} =~ s/127\.0\.0\.1/localhost/r;
 
 	for my $protocol ([ 'plain HTTP', $plain ],
-		[ 'TLS, HTTP/1.1', $ready->{tls_http1_url}, $ready->{ca} ],
-		[ 'TLS, HTTP/2', $ready->{tls_url}, $ready->{ca} ])
+		[ 'TLS', $ready->{tls_http1_url}, $ready->{ca} ])
 	{
 		my ($name, $at, $ca) = @$protocol;
 		my @rivals = (first_floor($at, $ca), first_velt($at, $ca),
-			map { $name =~ m{/2} ? () : first_python($_, $at, $ca) }
-			  qw(keepalive urllib));
+			map { first_python($_, $at, $ca) } qw(keepalive urllib));
 
 		for my $round (0 .. $runs)
 		{

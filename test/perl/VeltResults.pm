@@ -296,7 +296,7 @@ sub protocols_text
 		  spread(@{ $row->{later} }), $row->{runs};
 	}
 	return $text . "\nThe floor's first is a new process's, with all that it "
-	  . "takes to get ready; Python's own libraries know no HTTP/2.\n";
+	  . "takes to get ready.\n";
 }
 
 # ----------

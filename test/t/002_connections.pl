@@ -244,7 +244,7 @@ add_server(
 }
 
 # ----------
-# TLS and HTTP/2
+# TLS
 # ----------
 
 my $directory = tempdir();
@@ -252,7 +252,7 @@ my $front = VeltSimulator->new(
 	nginx => $directory,
 	config => { latency_ms => 20 });
 add_server(
-	$admin, 'http2',
+	$admin, 'front',
 	options => {
 		api_url => $front->ready->{tls_url},
 		sslrootcert => $front->ready->{ca},
@@ -261,18 +261,20 @@ add_server(
 {
 	my $session = VeltClient->new($node);
 
-	is($session->value('SELECT count(*) FROM http2.auth_tokens'),
-		50, 'a fan-out over HTTP/2');
+	is($session->value('SELECT count(*) FROM front.auth_tokens'),
+		50, 'a fan-out to a server that offers HTTP/2');
 	is($front->stats('requests.authtokens/get'), 25, 'has a request a key');
 	is(join(' ', keys %{ $front->stats('http_versions') }),
-		'HTTP/2.0', 'nothing but HTTP/2 is spoken');
-	is($front->stats('front_connections'), 1, 'over one connection');
+		'HTTP/1.1', 'nothing but HTTP/1.1 is spoken');
 	cmp_ok($front->stats('max_in_flight'),
-		'>', 8, 'and many requests at a time');
+		'>', 8, 'with many requests at a time');
 	cmp_ok($front->stats('max_in_flight'), '<=', 20, 'but not too many');
+	my $connections = $front->stats('front_connections');
+	cmp_ok($connections, '<=', 20, 'each over a connection of its own');
 
-	$session->query('SELECT * FROM http2.auth_tokens') for 1 .. 3;
-	is($front->stats('front_connections'), 1, 'scan after scan');
+	$session->query('SELECT * FROM front.auth_tokens') for 1 .. 3;
+	cmp_ok($front->stats('front_connections'),
+		'<=', 20, 'which later scans use again');
 	$session->close;
 }
 $front->stop;
