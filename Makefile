@@ -16,7 +16,6 @@ CLIENT_OBJS = \
 	src/client/backlog.o \
 	src/client/buffer.o \
 	src/client/chain.o \
-	src/client/clock.o \
 	src/client/config.o \
 	src/client/cursor.o \
 	src/client/error.o \
@@ -26,6 +25,7 @@ CLIENT_OBJS = \
 	src/client/json_pointer.o \
 	src/client/json_string.o \
 	src/client/layout.o \
+	src/client/network.o \
 	src/client/page.o \
 	src/client/request.o \
 	src/client/resource.o \
@@ -61,6 +61,7 @@ OBJS = \
 	src/foreign/scan_plan.o \
 	src/foreign/session.o \
 	src/foreign/token_file.o \
+	src/foreign/wait.o \
 	src/optimizer/batch_join.o \
 	src/optimizer/columns.o \
 	src/optimizer/estimate.o \

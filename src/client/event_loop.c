@@ -16,10 +16,12 @@
 #endif
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/timerfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -27,14 +29,32 @@
 /* More events than this are left to the next call. */
 #define MAX_EVENTS		64
 
+/* Idle HTTP connections that libcurl keeps: as many as max_concurrency allows. */
+#define MAX_IDLE		64L
+
+/* Look-ups that may begin in one call to curl, two descriptors each. */
+#define MAX_PAIRS		64
+
+/* A socket; the inode tells it from a later one of the same number. */
+typedef struct Socket
+{
+	int			fd;
+	ino_t		inode;
+	const void *owner;
+} Socket;
+
 struct VeltEventLoop
 {
-	CURLM	   *multi;
+	CURLM	   *multi;			/* NULL: the loop is closed */
 	int			epoll_fd;
 	int			timer_fd;
 	int64_t		curl_due_ms;	/* when curl wants to be called */
 	int64_t		armed_ms;		/* when the timer goes off */
+
+	Socket	   *sockets;
 	int			nsockets;
+	int			nallocated;
+	bool		recount;		/* some sockets may have been closed */
 };
 
 int64_t
@@ -95,18 +115,76 @@ watch_timer(CURLM *multi, long timeout_ms, void *data)
 	return 0;
 }
 
-curl_socket_t
-velt_event_loop_open_socket(void *data, curlsocktype purpose,
-							struct curl_sockaddr *address)
+/* ----------
+ * Sockets
+ * ----------
+ */
+
+/* Return the inode of an open descriptor; 0 if it is closed. */
+static ino_t
+inode_of(int fd)
 {
-	VeltEventLoop *loop = data;
+	struct stat status;
+
+	return fstat(fd, &status) == 0 ? status.st_ino : 0;
+}
+
+/* Return the record of a descriptor's number, or NULL. */
+static Socket *
+find_socket(VeltEventLoop *loop, int fd)
+{
+	for (int i = 0; i < loop->nsockets; i++)
+	{
+		if (loop->sockets[i].fd == fd)
+			return &loop->sockets[i];
+	}
+	return NULL;
+}
+
+static void
+forget_socket(VeltEventLoop *loop, Socket *known)
+{
+	*known = loop->sockets[--loop->nsockets];
+}
+
+static Socket *
+add_socket(VeltEventLoop *loop)
+{
+	if (loop->nsockets == loop->nallocated)
+	{
+		int			n = loop->nallocated * 2 + 8;
+		Socket	   *longer = realloc(loop->sockets, n * sizeof(Socket));
+
+		if (longer == NULL)
+			return NULL;
+		loop->sockets = longer;
+		loop->nallocated = n;
+	}
+	return &loop->sockets[loop->nsockets++];
+}
+
+curl_socket_t
+velt_event_loop_open_socket(VeltEventLoop *loop, const void *owner,
+							const struct curl_sockaddr *address)
+{
 	int			fd = socket(address->family, address->socktype | SOCK_CLOEXEC,
 							address->protocol);
+	Socket	   *record;
 
-	(void) purpose;
 	if (fd < 0)
 		return CURL_SOCKET_BAD;
-	loop->nsockets++;
+	/* one of the same number has been closed without telling */
+	record = find_socket(loop, fd);
+	if (record == NULL)
+		record = add_socket(loop);
+	if (record == NULL)
+	{
+		close(fd);
+		return CURL_SOCKET_BAD;
+	}
+	record->fd = fd;
+	record->inode = inode_of(fd);
+	record->owner = owner;
 	return fd;
 }
 
@@ -114,67 +192,147 @@ int
 velt_event_loop_close_socket(void *data, curl_socket_t fd)
 {
 	VeltEventLoop *loop = data;
+	Socket	   *record = find_socket(loop, fd);
 
-	loop->nsockets--;
+	if (record != NULL)
+		forget_socket(loop, record);
 	return close(fd);
 }
 
+void
+velt_event_loop_recount(VeltEventLoop *loop)
+{
+	loop->recount = true;
+}
+
+int
+velt_event_loop_sockets(VeltEventLoop *loop, const void *owner)
+{
+	int			n = 0;
+
+	for (int i = loop->recount ? loop->nsockets - 1 : -1; i >= 0; i--)
+	{
+		if (inode_of(loop->sockets[i].fd) != loop->sockets[i].inode)
+			forget_socket(loop, &loop->sockets[i]);
+	}
+	loop->recount = false;
+	for (int i = 0; i < loop->nsockets; i++)
+		n += owner == NULL || loop->sockets[i].owner == owner;
+	return n;
+}
+
+/* ----------
+ * Descriptors of libcurl's own
+ * ----------
+ */
+
+/* Numbers that the next descriptors will have. */
+typedef struct Upcoming
+{
+	int			fds[2 * MAX_PAIRS];
+	int			n;
+} Upcoming;
+
+/*
+ * Note the numbers of the next n descriptors to be opened.  libcurl opens
+ * pairs of its own without close-on-exec, and has no call that tells their
+ * numbers.
+ */
+static void
+note_upcoming(Upcoming *upcoming, int n)
+{
+	upcoming->n = 0;
+	for (int fd = 0; upcoming->n < n && upcoming->n < 2 * MAX_PAIRS; fd++)
+	{
+		if (fcntl(fd, F_GETFD) < 0)
+			upcoming->fds[upcoming->n++] = fd;
+	}
+}
+
+/* Keep child processes from inheriting those that are open by now. */
+static void
+guard_upcoming(const Upcoming *upcoming)
+{
+	for (int i = 0; i < upcoming->n; i++)
+	{
+		int			flags = fcntl(upcoming->fds[i], F_GETFD);
+
+		if (flags >= 0 && !(flags & FD_CLOEXEC))
+			(void) fcntl(upcoming->fds[i], F_SETFD, flags | FD_CLOEXEC);
+	}
+}
+
+/* ----------
+ * Opening and closing
+ * ----------
+ */
+
 static bool
-open_descriptors(VeltEventLoop *loop, VeltError *error)
+open_timer(VeltEventLoop *loop, VeltError *error)
 {
 	struct epoll_event event = {.events = EPOLLIN};
 
 	loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
 	if (loop->epoll_fd < 0)
-		return system_error("An epoll set could not be made", error);
+		return system_error("Could not create an epoll set", error);
 	loop->timer_fd = timerfd_create(CLOCK_MONOTONIC,
 									TFD_CLOEXEC | TFD_NONBLOCK);
 	if (loop->timer_fd < 0)
-		return system_error("A timer could not be made", error);
+		return system_error("Could not create a timer", error);
 	event.data.fd = loop->timer_fd;
 	if (epoll_ctl(loop->epoll_fd, EPOLL_CTL_ADD, loop->timer_fd, &event) != 0)
-		return system_error("A timer could not be watched", error);
+		return system_error("Could not watch a timer", error);
 	return true;
 }
 
-VeltEventLoop *
-velt_event_loop_create(int max_connections, VeltError *error)
+static bool
+open_multi(VeltEventLoop *loop, VeltError *error)
 {
-	VeltEventLoop *loop = calloc(1, sizeof(VeltEventLoop));
+	Upcoming	pair;
 
-	if (loop == NULL)
-	{
-		velt_error_out_of_memory(error);
-		return NULL;
-	}
-	loop->epoll_fd = loop->timer_fd = -1;
-	loop->curl_due_ms = loop->armed_ms = VELT_NEVER;
+	note_upcoming(&pair, 2);
 	loop->multi = curl_multi_init();
+	guard_upcoming(&pair);
 	if (loop->multi == NULL)
-		velt_error_out_of_memory(error);
-	if (loop->multi == NULL || !open_descriptors(loop, error))
-	{
-		velt_event_loop_destroy(loop);
-		return NULL;
-	}
+		return velt_error_out_of_memory(error);
 	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETFUNCTION, watch_socket);
 	curl_multi_setopt(loop->multi, CURLMOPT_SOCKETDATA, loop);
 	curl_multi_setopt(loop->multi, CURLMOPT_TIMERFUNCTION, watch_timer);
 	curl_multi_setopt(loop->multi, CURLMOPT_TIMERDATA, loop);
-	curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS,
-					  (long) max_connections);
+	curl_multi_setopt(loop->multi, CURLMOPT_MAXCONNECTS, MAX_IDLE);
 #if LIBCURL_VERSION_NUM >= 0x081400
 	/* a resolver thread that hangs must not hold up a backend's end */
 	curl_multi_setopt(loop->multi, CURLMOPT_QUICK_EXIT, 1L);
 #endif
+	return true;
+}
+
+VeltEventLoop *
+velt_event_loop_create(void)
+{
+	VeltEventLoop *loop = calloc(1, sizeof(VeltEventLoop));
+
+	if (loop == NULL)
+		return NULL;
+	loop->epoll_fd = loop->timer_fd = -1;
+	loop->curl_due_ms = loop->armed_ms = VELT_NEVER;
 	return loop;
 }
 
-void
-velt_event_loop_destroy(VeltEventLoop *loop)
+bool
+velt_event_loop_open(VeltEventLoop *loop, VeltError *error)
 {
-	if (loop == NULL)
-		return;
+	if (loop->multi != NULL)
+		return true;
+	if (open_timer(loop, error) && open_multi(loop, error))
+		return true;
+	velt_event_loop_close(loop);
+	return false;
+}
+
+void
+velt_event_loop_close(VeltEventLoop *loop)
+{
 	/* closes connections, which takes them off the epoll set */
 	if (loop->multi != NULL)
 		curl_multi_cleanup(loop->multi);
@@ -182,7 +340,26 @@ velt_event_loop_destroy(VeltEventLoop *loop)
 		close(loop->timer_fd);
 	if (loop->epoll_fd >= 0)
 		close(loop->epoll_fd);
+	loop->multi = NULL;
+	loop->epoll_fd = loop->timer_fd = -1;
+	loop->curl_due_ms = loop->armed_ms = VELT_NEVER;
+	loop->recount = true;
+}
+
+void
+velt_event_loop_destroy(VeltEventLoop *loop)
+{
+	if (loop == NULL)
+		return;
+	velt_event_loop_close(loop);
+	free(loop->sockets);
 	free(loop);
+}
+
+bool
+velt_event_loop_is_open(const VeltEventLoop *loop)
+{
+	return loop->multi != NULL;
 }
 
 CURLM *
@@ -197,11 +374,10 @@ velt_event_loop_fd(const VeltEventLoop *loop)
 	return loop->epoll_fd;
 }
 
-int
-velt_event_loop_sockets(const VeltEventLoop *loop)
-{
-	return loop->nsockets;
-}
+/* ----------
+ * Running
+ * ----------
+ */
 
 /* Takes the timer's signal off the descriptor. */
 static void
@@ -231,7 +407,7 @@ velt_event_loop_run(VeltEventLoop *loop, VeltError *error)
 	int			running;
 
 	if (nevents < 0 && errno != EINTR)
-		return system_error("The sockets could not be polled", error);
+		return system_error("Could not poll sockets", error);
 	for (int i = 0; i < nevents && code == CURLM_OK; i++)
 	{
 		if (events[i].data.fd == loop->timer_fd)
@@ -244,19 +420,24 @@ velt_event_loop_run(VeltEventLoop *loop, VeltError *error)
 	if (code != CURLM_OK)
 		return multi_error(code, error);
 	if (loop->curl_due_ms <= velt_event_loop_now())
-		return velt_event_loop_kick(loop, &running, error);
+		return velt_event_loop_kick(loop, 0, &running, error);
 	return true;
 }
 
 bool
-velt_event_loop_kick(VeltEventLoop *loop, int *running, VeltError *error)
+velt_event_loop_kick(VeltEventLoop *loop, int nconnecting, int *running,
+					 VeltError *error)
 {
 	CURLMcode	code;
+	Upcoming	pairs;
 
-	/* curl sets it anew while it is at it, if there is more to come */
+	/* a look-up has a pair */
+	note_upcoming(&pairs, 2 * nconnecting);
+	/* curl sets it again while it is at it, if there is more to come */
 	loop->curl_due_ms = VELT_NEVER;
 	code = curl_multi_socket_action(loop->multi, CURL_SOCKET_TIMEOUT, 0,
 									running);
+	guard_upcoming(&pairs);
 	return code == CURLM_OK || multi_error(code, error);
 }
 
@@ -273,7 +454,7 @@ velt_event_loop_arm(VeltEventLoop *loop, int64_t due_ms, VeltError *error)
 	timer.it_value.tv_sec = due_ms / 1000;
 	timer.it_value.tv_nsec = (due_ms % 1000) * 1000000 + 1;
 	if (timerfd_settime(loop->timer_fd, TFD_TIMER_ABSTIME, &timer, NULL) != 0)
-		return system_error("A timer could not be set", error);
+		return system_error("Could not set a timer", error);
 	loop->armed_ms = due_ms;
 	return true;
 }

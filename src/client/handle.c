@@ -127,6 +127,7 @@ velt_handle_share(VeltError *error)
 	}
 	/* one thread uses it, so it needs no locks */
 	curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+	curl_share_setopt(share, CURLSHOPT_SHARE, CURL_LOCK_DATA_CONNECT);
 	return share;
 }
 
@@ -170,9 +171,6 @@ set_network(CURL *easy, const VeltTransportConfig *config,
 	code |= curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
 	/* what a proxy says to CONNECT is no part of the API's response */
 	code |= curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
-	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION,
-							 velt_event_loop_open_socket);
-	code |= curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, loop);
 	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION,
 							 velt_event_loop_close_socket);
 	code |= curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, loop);

@@ -17,7 +17,10 @@
 extern struct curl_slist *velt_handle_headers(const VeltTransportConfig *config,
 											  VeltError *error);
 
-/* TLS sessions outlive handles in here; free with curl_share_cleanup. */
+/*
+ * TLS sessions and HTTP connections outlive handles in here;
+ * curl_share_cleanup closes the connections.
+ */
 extern CURLSH *velt_handle_share(VeltError *error);
 
 /* Borrows all it is given. */

@@ -7,6 +7,7 @@
 #include "client/transfer.h"
 
 #include <ctype.h>
+#include <errno.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <stdint.h>
@@ -89,16 +90,21 @@ is_closed(const VeltTransfer *transfer, int local_port)
 	return poll(&fd, 1, 0) > 0;
 }
 
-/* What a new socket is for is seen only if it runs out of time. */
-static int
-note_socket(void *data, curl_socket_t fd, curlsocktype purpose)
+static curl_socket_t
+open_socket(void *data, curlsocktype purpose, struct curl_sockaddr *address)
 {
 	VeltTransfer *transfer = data;
+	curl_socket_t fd = velt_event_loop_open_socket(transfer->loop,
+												   transfer->transport,
+												   address);
 
 	(void) purpose;
+	if (fd == CURL_SOCKET_BAD && (errno == EMFILE || errno == ENFILE))
+		velt_error_set(&transfer->error, VELT_ERROR_DESCRIPTORS,
+					   "Could not open a socket: %s.", strerror(errno));
 	transfer->sockets[1] = transfer->sockets[0];
 	transfer->sockets[0] = fd;
-	return CURL_SOCKOPT_OK;
+	return fd;
 }
 
 /* Connected, and about to send: the last moment to see who would get it. */
@@ -265,7 +271,7 @@ velt_transfer_free(VeltTransfer *transfer)
 void
 velt_transfer_prepare(CURL *easy)
 {
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTFUNCTION, note_socket);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
 	curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, before_request);
 	curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, receive_header);
 	curl_easy_setopt(easy, CURLOPT_WRITEFUNCTION, receive_body);
@@ -289,7 +295,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	transfer->sink->begin(transfer->owner);
 
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
-	curl_easy_setopt(easy, CURLOPT_SOCKOPTDATA, transfer);
+	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_PREREQDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_HEADERDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);

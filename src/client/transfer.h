@@ -12,6 +12,7 @@
 #include <sys/queue.h>
 
 #include "client/config.h"
+#include "client/event_loop.h"
 #include "client/retry.h"
 #include "client/sink.h"
 
@@ -25,6 +26,7 @@ struct VeltTransfer
 {
 	TAILQ_ENTRY(VeltTransfer) link;
 	struct VeltTransport *transport;	/* for the transport alone */
+	VeltEventLoop *loop;
 	const VeltTransportConfig *config;
 	VeltTransportStats *stats;
 	const VeltSink *sink;
@@ -43,6 +45,7 @@ struct VeltTransfer
 	int64_t		started_ms;
 	size_t		header_bytes;
 	bool		headers_complete;
+	bool		connects;		/* it needs a new connection */
 	int			sockets[VELT_SOCKETS_NOTED];	/* opened for it; -1: none */
 	bool		died;			/* the exchange broke off */
 	VeltError	error;			/* why a callback ended it, or kind NONE */

@@ -1,86 +1,20 @@
 /*
  * client/transport.c
- *		Bodies out, bytes back: the connections of one session.
+ *		Bodies out, bytes back: the requests of one session.
  *
  * A transfer is queued, then running, then done; one that failed for a reason
  * that may pass is delayed, then queued again, which is decided in one place,
- * end_attempt.  Owners are told from velt_transport_drive, outside of
- * libcurl.
+ * end_attempt.  Owners are told from velt_network_drive, outside of libcurl.
  */
 #include "client/transport.h"
 
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 
-#include "client/clock.h"
-#include "client/event_loop.h"
 #include "client/handle.h"
-#include "client/transfer.h"
-
-/* A transport that is driven once does not go on forever. */
-#define MAX_ROUNDS			8
+#include "client/network_state.h"
 
 #define MINUTE_MS			60000
-
-typedef struct TransferList TransferList;
-
-TAILQ_HEAD(TransferList, VeltTransfer);
-
-struct VeltTransport
-{
-	VeltTransportConfig config; /* strings are ours */
-	VeltEventLoop *loop;
-	CURLSH	   *share;
-	struct curl_slist *headers;
-
-	TransferList queued;		/* to be started, in this order */
-	TransferList delayed;		/* until their not_before_ms */
-	TransferList running;
-	int			nrunning;
-	bool		driving;		/* within velt_transport_drive */
-	bool		has_work;		/* something has ended that nobody looked at */
-	bool		is_api;			/* it has replied as the API does */
-
-	/* handles at rest, ready to be used again */
-	CURL	  **idle;
-	int			nidle;
-
-	VeltClock	clock;			/* of deadlines */
-
-	/* on the clock of velt_event_loop_now: the server's time never stops */
-	int64_t		paused_until_ms;	/* it wants to be left alone */
-	int64_t		next_start_ms;	/* for max_requests_per_minute */
-
-	VeltTransportStats stats;
-	VeltNotice	notice;			/* wait_ms 0: none */
-	VeltAttemptLog log;
-};
-
-/* ----------
- * libcurl's threads and the signals of the process
- * ----------
- */
-
-/*
- * A thread that libcurl starts to look up a name inherits the signal mask,
- * and the process's handlers may not run on it.
- */
-static void
-block_signals(sigset_t *saved)
-{
-	sigset_t	all;
-
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, saved);
-}
-
-static void
-restore_signals(const sigset_t *saved)
-{
-	pthread_sigmask(SIG_SETMASK, saved, NULL);
-}
 
 /* ----------
  * Creation
@@ -94,17 +28,18 @@ initialize_library(VeltError *error)
 	static bool initialized = false;
 	sigset_t	saved;
 
-	block_signals(&saved);
+	velt_network_block_signals(&saved);
 	if (!initialized)
 		initialized = curl_global_init(CURL_GLOBAL_DEFAULT) == CURLE_OK;
-	restore_signals(&saved);
+	velt_network_restore_signals(&saved);
 	return initialized ||
 		velt_error_set(error, VELT_ERROR_SYSTEM,
-					   "libcurl could not be initialized.");
+					   "Could not initialize libcurl.");
 }
 
 VeltTransport *
-velt_transport_create(const VeltTransportConfig *config, VeltError *error)
+velt_transport_create(const VeltTransportConfig *config,
+					  VeltNetwork *network, void *user, VeltError *error)
 {
 	VeltTransport *transport;
 
@@ -119,28 +54,38 @@ velt_transport_create(const VeltTransportConfig *config, VeltError *error)
 	TAILQ_INIT(&transport->queued);
 	TAILQ_INIT(&transport->delayed);
 	TAILQ_INIT(&transport->running);
-	transport->idle = calloc(config->max_concurrency, sizeof(CURL *));
-	if (!velt_config_copy(&transport->config, config) || transport->idle == NULL)
+	transport->network = network;
+	transport->user = user;
+	TAILQ_INSERT_TAIL(&network->idle, transport, link);
+	transport->handles = calloc(config->max_concurrency, sizeof(CURL *));
+	if (!velt_config_copy(&transport->config, config) ||
+		transport->handles == NULL)
 		velt_error_out_of_memory(error);
-	else if ((transport->share = velt_handle_share(error)) != NULL &&
-			 (transport->headers = velt_handle_headers(&transport->config,
-													   error)) != NULL &&
-			 (transport->loop = velt_event_loop_create(config->max_concurrency,
+	else if ((transport->headers = velt_handle_headers(&transport->config,
 													   error)) != NULL)
-	{
-		velt_clock_init(&transport->clock,
-						velt_event_loop_fd(transport->loop));
 		return transport;
-	}
 	velt_transport_destroy(transport);
 	return NULL;
+}
+
+void
+velt_transport_close_connections(VeltTransport *transport)
+{
+	sigset_t	saved;
+
+	velt_network_block_signals(&saved);
+	while (transport->nhandles > 0)
+		curl_easy_cleanup(transport->handles[--transport->nhandles]);
+	if (transport->share != NULL)
+		curl_share_cleanup(transport->share);
+	transport->share = NULL;
+	velt_network_restore_signals(&saved);
 }
 
 void
 velt_transport_destroy(VeltTransport *transport)
 {
 	VeltTransfer *transfer;
-	sigset_t	saved;
 
 	if (transport == NULL)
 		return;
@@ -148,32 +93,20 @@ velt_transport_destroy(VeltTransport *transport)
 		   (transfer = TAILQ_FIRST(&transport->delayed)) != NULL ||
 		   (transfer = TAILQ_FIRST(&transport->queued)) != NULL)
 		velt_transfer_cancel(transfer);
-	block_signals(&saved);
-	while (transport->nidle > 0)
-		curl_easy_cleanup(transport->idle[--transport->nidle]);
-	velt_event_loop_destroy(transport->loop);
-	if (transport->share != NULL)
-		curl_share_cleanup(transport->share);
-	restore_signals(&saved);
+	velt_transport_close_connections(transport);
+	TAILQ_REMOVE(&transport->network->idle, transport, link);
 	for (struct curl_slist *h = transport->headers; h != NULL; h = h->next)
 		explicit_bzero(h->data, strlen(h->data));
 	curl_slist_free_all(transport->headers);
-	free(transport->idle);
-	velt_attempt_log_enable(&transport->log, false);
+	free(transport->handles);
 	velt_config_free(&transport->config);
 	free(transport);
 }
 
 /* ----------
- * What is due
+ * Deadlines
  * ----------
  */
-
-static int64_t
-clock_now(const VeltTransport *transport)
-{
-	return velt_clock_now(&transport->clock);
-}
 
 /* When the next request may leave, for all that the server and we allow. */
 static int64_t
@@ -189,12 +122,24 @@ deadline(const VeltTransfer *transfer)
 	return transfer->started_ms + velt_transfer_time_allowed(transfer);
 }
 
-/* When something is due that no socket will tell of. */
-static int64_t
-next_due(const VeltTransport *transport)
+/*
+ * Return how many attempts may be in flight: max_concurrency, or fewer if the
+ * busy transports have to share descriptors.
+ */
+static int
+concurrency(const VeltTransport *transport)
+{
+	int			share = velt_network_share(transport->network);
+	int			most = transport->config.max_concurrency;
+
+	return most < share ? most : share;
+}
+
+int64_t
+velt_transport_next_due(const VeltTransport *transport)
 {
 	int64_t		due = VELT_NEVER;
-	VeltTransfer *transfer;
+	const VeltTransfer *transfer;
 
 	TAILQ_FOREACH(transfer, &transport->running, link)
 	{
@@ -206,50 +151,20 @@ next_due(const VeltTransport *transport)
 		if (transfer->not_before_ms < due)
 			due = transfer->not_before_ms;
 	}
-	if (!TAILQ_EMPTY(&transport->queued) &&
-		transport->nrunning < transport->config.max_concurrency)
+	if (!TAILQ_EMPTY(&transport->queued) && !transport->starved &&
+		transport->nrunning < concurrency(transport))
 	{
-		int64_t		start = velt_clock_from_real(&transport->clock,
-												 next_start(transport));
-		int64_t		now = clock_now(transport);
+		int64_t		start = velt_network_from_real(transport->network,
+												   next_start(transport));
+		int64_t		now = velt_network_now(transport->network);
 
-		/* what could start long ago is due now: nobody announced it then */
+		/* what could start long ago is due now: nothing announced it then */
 		if (start < now)
 			start = now;
 		if (start < due)
 			due = start;
 	}
 	return due;
-}
-
-void
-velt_transport_enter(VeltTransport *transport)
-{
-	VeltTransfer *transfer;
-
-	if (!velt_clock_start(&transport->clock))
-		return;
-	/* what is to be found dead may have died meanwhile; later is no excuse */
-	TAILQ_FOREACH(transfer, &transport->running, link)
-		transfer->slept = transfer->resend_free = true;
-}
-
-void
-velt_transport_leave(VeltTransport *transport)
-{
-	VeltTransfer *transfer;
-	int64_t		now;
-
-	if (!velt_clock_runs(&transport->clock) ||
-		!velt_clock_stop(&transport->clock, next_due(transport)))
-		return;
-	now = clock_now(transport);
-	TAILQ_FOREACH(transfer, &transport->running, link)
-	{
-		/* what has begun since then begins now */
-		if (transfer->started_ms > now)
-			transfer->started_ms = now;
-	}
 }
 
 /* ----------
@@ -262,47 +177,81 @@ take_handle(VeltTransport *transport, VeltError *error)
 {
 	CURL	   *easy;
 
-	if (transport->nidle > 0)
-		return transport->idle[--transport->nidle];
+	if (transport->nhandles > 0)
+		return transport->handles[--transport->nhandles];
+	if (transport->share == NULL &&
+		(transport->share = velt_handle_share(error)) == NULL)
+		return NULL;
 	easy = velt_handle_create(&transport->config, transport->headers,
-							  transport->share, transport->loop, error);
+							  transport->share, transport->network->loop,
+							  error);
 	if (easy != NULL)
 		velt_transfer_prepare(easy);
 	return easy;
 }
 
-/* Ends the attempt at hand; its handle is at rest again. */
+/* End the current attempt; its handle is at rest again. */
 static void
 release_handle(VeltTransfer *transfer)
 {
 	VeltTransport *transport = transfer->transport;
+	VeltNetwork *network = transport->network;
 
-	curl_multi_remove_handle(velt_event_loop_multi(transport->loop),
+	if (transfer->phase == VELT_PHASE_CONNECT)
+		velt_event_loop_recount(network->loop);
+	curl_multi_remove_handle(velt_event_loop_multi(network->loop),
 							 transfer->easy);
-	transport->idle[transport->nidle++] = transfer->easy;
+	transport->handles[transport->nhandles++] = transfer->easy;
 	transfer->easy = NULL;
 	transfer->phase = VELT_PHASE_IDLE;
 	TAILQ_REMOVE(&transport->running, transfer, link);
 	transport->nrunning--;
+	network->nrunning--;
 }
 
-/* The attempt leaves with the next kick. */
+/*
+ * Give the attempt a connection: one that is kept, or a new one if the
+ * descriptors allow that.  False if they do not.
+ */
+static bool
+find_connection(VeltTransfer *transfer)
+{
+	VeltTransport *transport = transfer->transport;
+	VeltNetwork *network = transport->network;
+
+	transfer->connects =
+		velt_event_loop_sockets(network->loop,
+								transport) <= transport->nrunning;
+	transport->starved = transfer->connects &&
+		!velt_network_may_connect(network);
+	return !transport->starved;
+}
+
+/* Begin an attempt, which leaves with the next kick. */
 static bool
 start_attempt(VeltTransfer *transfer, VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
-	CURL	   *easy = take_handle(transport, error);
+	VeltNetwork *network = transport->network;
+	CURL	   *easy;
 
-	if (easy == NULL)
+	if (!velt_event_loop_open(network->loop, error) ||
+		(easy = take_handle(transport, error)) == NULL)
 		return false;
 	TAILQ_REMOVE(&transport->queued, transfer, link);
 	TAILQ_INSERT_TAIL(&transport->running, transfer, link);
 	transport->nrunning++;
+	network->nrunning++;
+	network->nconnecting += transfer->connects;
 	transport->stats.requests++;
 	if (transfer->retry.attempts > 0)
 		transport->stats.retries++;
-	if (velt_transfer_begin(transfer, easy, clock_now(transport)) &&
-		curl_multi_add_handle(velt_event_loop_multi(transport->loop),
+	/* with more connections than its share, a transport gives this one up */
+	curl_easy_setopt(easy, CURLOPT_FORBID_REUSE,
+					 velt_event_loop_sockets(network->loop, transport) >
+					 velt_network_share(network) ? 1L : 0L);
+	if (velt_transfer_begin(transfer, easy, velt_network_now(network)) &&
+		curl_multi_add_handle(velt_event_loop_multi(network->loop),
 							  easy) == CURLM_OK)
 		return true;
 	release_handle(transfer);
@@ -324,15 +273,15 @@ pace(VeltTransport *transport, int64_t now)
 static void
 end_delays(VeltTransport *transport)
 {
-	int64_t		now = clock_now(transport);
+	int64_t		now = velt_network_now(transport->network);
 	VeltTransfer *transfer;
 	VeltTransfer *next;
 
 	/* the last one first, so that the first one is first in the queue */
-	for (transfer = TAILQ_LAST(&transport->delayed, TransferList);
+	for (transfer = TAILQ_LAST(&transport->delayed, VeltTransferList);
 		 transfer != NULL; transfer = next)
 	{
-		next = TAILQ_PREV(transfer, TransferList, link);
+		next = TAILQ_PREV(transfer, VeltTransferList, link);
 		if (transfer->not_before_ms > now)
 			continue;
 		TAILQ_REMOVE(&transport->delayed, transfer, link);
@@ -341,19 +290,20 @@ end_delays(VeltTransport *transport)
 	}
 }
 
-/* Starts what there is room for; false only if that failed. */
-static bool
-start_queued(VeltTransport *transport, bool *started, VeltError *error)
+bool
+velt_transport_start_queued(VeltTransport *transport, bool *started,
+							VeltError *error)
 {
 	VeltTransfer *transfer;
 
+	transport->starved = false;
 	end_delays(transport);
-	while (transport->nrunning < transport->config.max_concurrency &&
+	while (transport->nrunning < concurrency(transport) &&
 		   (transfer = TAILQ_FIRST(&transport->queued)) != NULL)
 	{
 		int64_t		now = velt_event_loop_now();
 
-		if (next_start(transport) > now)
+		if (next_start(transport) > now || !find_connection(transfer))
 			break;
 		if (!start_attempt(transfer, error))
 			return false;
@@ -363,31 +313,11 @@ start_queued(VeltTransport *transport, bool *started, VeltError *error)
 	return true;
 }
 
-static bool
-arm_timer(VeltTransport *transport, VeltError *error)
-{
-	int64_t		due = velt_clock_to_real(&transport->clock,
-										 next_due(transport));
-
-	return velt_event_loop_arm(transport->loop, due, error);
-}
-
-/* Sends what was added. */
-static bool
-kick(VeltTransport *transport, VeltError *error)
-{
-	int			running = 0;
-
-	if (!velt_event_loop_kick(transport->loop, &running, error))
-		return false;
-	transport->has_work = running < transport->nrunning;
-	return arm_timer(transport, error);
-}
-
 VeltTransfer *
 velt_transport_submit(VeltTransport *transport, const char *path, char *body,
 					  const VeltSink *sink, void *owner, VeltError *error)
 {
+	VeltNetwork *network = transport->network;
 	VeltTransfer *transfer = velt_transfer_create(&transport->config,
 												  &transport->stats, path,
 												  body, sink, owner, error);
@@ -398,14 +328,17 @@ velt_transport_submit(VeltTransport *transport, const char *path, char *body,
 	if (transfer == NULL)
 		return NULL;
 	transfer->transport = transport;
+	transfer->loop = network->loop;
 	TAILQ_INSERT_TAIL(&transport->queued, transfer, link);
-	if (transport->driving)
+	velt_network_count_transfer(transport, 1);
+	if (network->driving)
 		return transfer;		/* which starts it */
 
-	block_signals(&saved);
-	ok = start_queued(transport, &started, error) &&
-		(started ? kick(transport, error) : arm_timer(transport, error));
-	restore_signals(&saved);
+	velt_network_block_signals(&saved);
+	ok = velt_transport_start_queued(transport, &started, error) &&
+		(started ? velt_network_kick(network, error) :
+		 velt_network_arm(network, error));
+	velt_network_restore_signals(&saved);
 	if (ok)
 		return transfer;
 	velt_transfer_cancel(transfer);
@@ -416,21 +349,23 @@ void
 velt_transfer_cancel(VeltTransfer *transfer)
 {
 	VeltTransport *transport = transfer->transport;
+	VeltNetwork *network = transport->network;
 	sigset_t	saved;
 
 	if (transfer->easy != NULL)
 	{
-		block_signals(&saved);
+		velt_network_block_signals(&saved);
 		release_handle(transfer);
-		restore_signals(&saved);
+		velt_network_restore_signals(&saved);
 		/* its place is free, and no descriptor tells of that */
-		if (!TAILQ_EMPTY(&transport->queued))
-			transport->has_work = true;
+		if (!TAILQ_EMPTY(&transport->queued) || network->wanted > 0)
+			network->has_work = true;
 	}
 	else if (transfer->not_before_ms > 0)
 		TAILQ_REMOVE(&transport->delayed, transfer, link);
 	else
 		TAILQ_REMOVE(&transport->queued, transfer, link);
+	velt_network_count_transfer(transport, -1);
 	velt_transfer_free(transfer);
 }
 
@@ -442,17 +377,17 @@ velt_transfer_cancel(VeltTransfer *transfer)
 static void
 log_attempt(VeltTransfer *transfer, int64_t bytes, bool failed)
 {
-	VeltTransport *transport = transfer->transport;
+	VeltNetwork *network = transfer->transport->network;
 	VeltAttempt attempt = {
 		.path = transfer->path,
 		.number = transfer->retry.attempts + 1,
 		.http_status = velt_transfer_http_status(transfer),
-		.duration_ms = clock_now(transport) - transfer->started_ms,
+		.duration_ms = velt_network_now(network) - transfer->started_ms,
 		.bytes_received = bytes,
 		.failed = failed
 	};
 
-	velt_attempt_log_add(&transport->log, &attempt);
+	velt_attempt_log_add(&network->log, &attempt);
 }
 
 /* The request is to be made again after so long. */
@@ -461,16 +396,16 @@ delay(VeltTransfer *transfer, int64_t wait_ms, const VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
 
-	transfer->not_before_ms = clock_now(transport) + wait_ms;
+	transfer->not_before_ms = velt_network_now(transport->network) + wait_ms;
 	TAILQ_INSERT_TAIL(&transport->delayed, transfer, link);
 	/* a limit on requests is one on all of them */
 	if (error->kind == VELT_ERROR_EXHAUSTED &&
 		velt_event_loop_now() + wait_ms > transport->paused_until_ms)
 		transport->paused_until_ms = velt_event_loop_now() + wait_ms;
-	if (wait_ms > transport->notice.wait_ms)
+	if (wait_ms > transport->longest_wait_ms)
 	{
-		transport->notice.wait_ms = wait_ms;
-		transport->notice.cause = *error;
+		transport->longest_wait_ms = wait_ms;
+		transport->wait_cause = *error;
 	}
 }
 
@@ -507,7 +442,8 @@ end_attempt(VeltTransfer *transfer, VeltError *error)
 {
 	VeltTransport *transport = transfer->transport;
 	VeltOutcome outcome = {error, 0, ""};
-	int64_t		duration = clock_now(transport) - transfer->started_ms;
+	int64_t		duration = velt_network_now(transport->network) -
+	transfer->started_ms;
 	int64_t		retry_after = velt_transfer_retry_after_ms(transfer);
 	int64_t		wait;
 	char		request_id[VELT_REQUEST_ID_BYTES];
@@ -535,39 +471,40 @@ end_attempt(VeltTransfer *transfer, VeltError *error)
 		return;
 	}
 	transfer->sink->done(transfer->owner, &outcome);
+	velt_network_count_transfer(transport, -1);
 	velt_transfer_free(transfer);
 }
 
-static void
-end_finished(VeltTransport *transport)
+void
+velt_transport_refuse(VeltTransport *transport, const VeltError *error)
 {
-	CURLM	   *multi = velt_event_loop_multi(transport->loop);
-	CURLMsg    *message;
-	int			left;
+	VeltOutcome outcome = {error, 0, ""};
+	VeltTransfer *transfer;
 
-	while ((message = curl_multi_info_read(multi, &left)) != NULL)
+	transport->starved = false;
+	while ((transfer = TAILQ_FIRST(&transport->queued)) != NULL)
 	{
-		CURLcode	code = message->data.result;
-		VeltTransfer *transfer;
-		VeltError	error;
-		bool		ok;
-
-		if (message->msg != CURLMSG_DONE)
-			continue;
-		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		ok = velt_transfer_judge(transfer, code, &error);
-		end_attempt(transfer, ok ? NULL : &error);
+		TAILQ_REMOVE(&transport->queued, transfer, link);
+		transfer->sink->done(transfer->owner, &outcome);
+		velt_network_count_transfer(transport, -1);
+		velt_transfer_free(transfer);
 	}
 }
 
-/*
- * Ends what has run out of time.  Sockets were read before: a response that
- * has arrived counts, however late we look.
- */
-static void
-end_overdue(VeltTransport *transport)
+void
+velt_transport_finish(VeltTransfer *transfer, CURLcode code)
 {
-	int64_t		now = clock_now(transport);
+	VeltError	error;
+	bool		ok = velt_transfer_judge(transfer, code, &error);
+
+	end_attempt(transfer, ok ? NULL : &error);
+}
+
+/* Sockets were read before: a response that has arrived counts. */
+void
+velt_transport_end_overdue(VeltTransport *transport)
+{
+	int64_t		now = velt_network_now(transport->network);
 	VeltTransfer *transfer = TAILQ_FIRST(&transport->running);
 
 	while (transfer != NULL)
@@ -586,68 +523,10 @@ end_overdue(VeltTransport *transport)
 	}
 }
 
-/* What still runs after the first look has not died while nobody drove. */
-static void
-end_sleep(VeltTransport *transport)
-{
-	VeltTransfer *transfer;
-
-	TAILQ_FOREACH(transfer, &transport->running, link)
-		transfer->slept = false;
-}
-
-static bool
-drive(VeltTransport *transport, VeltError *error)
-{
-	bool		more = true;
-
-	if (!velt_event_loop_run(transport->loop, error))
-		return false;
-	for (int round = 0; more && round < MAX_ROUNDS; round++)
-	{
-		more = false;
-		end_finished(transport);
-		end_sleep(transport);
-		end_overdue(transport);
-		if (!start_queued(transport, &more, error))
-			return false;
-		if (more && !kick(transport, error))
-			return false;
-	}
-	transport->has_work = more;
-	return arm_timer(transport, error);
-}
-
-bool
-velt_transport_drive(VeltTransport *transport, VeltError *error)
-{
-	sigset_t	saved;
-	bool		ok;
-
-	block_signals(&saved);
-	transport->driving = true;
-	ok = drive(transport, error);
-	transport->driving = false;
-	restore_signals(&saved);
-	return ok;
-}
-
 /* ----------
  * What others may know
  * ----------
  */
-
-bool
-velt_transport_has_work(const VeltTransport *transport)
-{
-	return transport->has_work;
-}
-
-int
-velt_transport_fd(const VeltTransport *transport)
-{
-	return velt_event_loop_fd(transport->loop);
-}
 
 VeltPhase
 velt_transport_phase(const VeltTransport *transport)
@@ -672,22 +551,9 @@ velt_transport_stats(const VeltTransport *transport)
 {
 	VeltTransportStats stats = transport->stats;
 
-	stats.open_connections = velt_event_loop_sockets(transport->loop);
+	stats.open_connections = velt_event_loop_sockets(transport->network->loop,
+													 transport);
 	return stats;
-}
-
-bool
-velt_transport_take_notice(VeltTransport *transport, VeltNotice *notice)
-{
-	*notice = transport->notice;
-	transport->notice.wait_ms = 0;
-	return notice->wait_ms > 0;
-}
-
-VeltAttemptLog *
-velt_transport_log(VeltTransport *transport)
-{
-	return &transport->log;
 }
 
 const VeltCredentials *

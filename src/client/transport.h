@@ -1,15 +1,10 @@
 /*
  * client/transport.h
- *		Bodies out, bytes back: the connections of one session.
+ *		Bodies out, bytes back: the requests of one session.
  *
  * A transfer is one exchange with the API: queued until there is room, then
  * attempted, and attempted again after a failure that may pass.  Nothing in
- * here blocks: what is to be waited for stands behind one descriptor, and
- * velt_transport_drive does what can be done now.
- *
- * Time counts, against deadlines and between retries, only while somebody
- * waits, from velt_transport_enter to velt_transport_leave: a cursor that
- * nobody fetches from does not run out of time.
+ * here blocks: the network (see network.h) waits for all transports together.
  *
  * Knows neither JSON nor resources nor page tokens.
  */
@@ -20,21 +15,19 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/attempt_log.h"
 #include "client/config.h"
 #include "client/error.h"
+#include "client/network.h"
 #include "client/sink.h"
 
 typedef struct VeltTransport VeltTransport;
 
-/* A request that is going to be made again, later. */
-typedef struct VeltNotice
-{
-	int64_t		wait_ms;
-	VeltError	cause;
-} VeltNotice;
-
+/*
+ * Create a transport of the network, which must outlive it.  It has no HTTP
+ * connection yet.  "user" is an opaque pointer of the caller's.
+ */
 extern VeltTransport *velt_transport_create(const VeltTransportConfig *config,
+											VeltNetwork *network, void *user,
 											VeltError *error);
 
 /* Ends transfers that are left without telling their owners. */
@@ -53,32 +46,8 @@ extern VeltTransfer *velt_transport_submit(VeltTransport *transport,
 /* Ends a transfer at once; its owner hears nothing more of it. */
 extern void velt_transfer_cancel(VeltTransfer *transfer);
 
-/* The caller is about to wait for the descriptor; or is through with that. */
-extern void velt_transport_enter(VeltTransport *transport);
-extern void velt_transport_leave(VeltTransport *transport);
-
-/* Does what can be done without waiting. */
-extern bool velt_transport_drive(VeltTransport *transport, VeltError *error);
-
-/*
- * Whether velt_transport_drive has something to do at once: a transfer ended
- * as it was submitted, or one was cancelled that others wait for to end, and
- * no descriptor tells of that.
- */
-extern bool velt_transport_has_work(const VeltTransport *transport);
-
-/* Readable when velt_transport_drive has something to do otherwise. */
-extern int	velt_transport_fd(const VeltTransport *transport);
-
 extern VeltPhase velt_transport_phase(const VeltTransport *transport);
 extern VeltTransportStats velt_transport_stats(const VeltTransport *transport);
-
-/* The longest wait before a retry that began since the last call, if any. */
-extern bool velt_transport_take_notice(VeltTransport *transport,
-									   VeltNotice *notice);
-
-/* The record of its attempts, which is the caller's to enable and to read. */
-extern VeltAttemptLog *velt_transport_log(VeltTransport *transport);
 
 /* The transport's own copy. */
 extern const VeltCredentials *velt_transport_credentials(const VeltTransport *transport);

@@ -116,6 +116,7 @@ is_connect_error(const VeltError *error)
 {
 	return error->http_status == 0 &&
 		(velt_error_in_connecting(error->kind) ||
+		 error->kind == VELT_ERROR_DESCRIPTORS ||
 		 error->kind == VELT_ERROR_CERTIFICATE);
 }
 

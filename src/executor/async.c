@@ -2,22 +2,16 @@
  * executor/async.c
  *		Scans that an Append waits for together.
  *
- * The Append waits for one descriptor a scan, in a set that it makes anew for
- * each wait.  Scans of one session share a descriptor, which can be in the
- * set once: the first of them has it there, and driving the session for that
- * one moves all of them on.  What came of it for another is told by a
- * descriptor of that scan's own, which is always readable.
+ * The Append waits for one descriptor a scan, in a set that it makes for each
+ * wait.  All sessions wait behind one descriptor, which can be in a set once:
+ * the first scan that is pending adds it, and moves all others on as well.
  */
 #include "postgres.h"
 
-#include <sys/eventfd.h>
-#include <unistd.h>
-
 #include "executor/async.h"
 #include "executor/execAsync.h"
-#include "foreign/session.h"
-#include "pg_compat.h"
-#include "storage/fd.h"
+#include "executor/instrument.h"
+#include "foreign/wait.h"
 
 static VeltScan *
 scan_of(const AsyncRequest *areq)
@@ -25,17 +19,7 @@ scan_of(const AsyncRequest *areq)
 	return ((ForeignScanState *) areq->requestee)->fdw_state;
 }
 
-void
-velt_async_forget(VeltScan *scan)
-{
-	if (scan->ready_fd < 0)
-		return;
-	close(scan->ready_fd);
-	ReleaseExternalFD();
-	scan->ready_fd = -1;
-}
-
-/* Answers the request with a row, with the end, or with "later". */
+/* Answer the request with a row, with the end, or with "later". */
 static void
 answer(AsyncRequest *areq)
 {
@@ -53,82 +37,82 @@ veltForeignAsyncRequest(AsyncRequest *areq)
 	answer(areq);
 }
 
-/* Whether there is something to do for the scan before any wait. */
-static bool
-has_news(const VeltScan *scan)
+/*
+ * Return the Append's next pending request for a scan of this wrapper, from
+ * *i on, and set *i behind it; NULL at the end.
+ */
+static AsyncRequest *
+next_pending(const AppendState *append, int *i)
 {
-	return velt_scan_has_news(scan) ||
-		velt_session_has_work(scan->source.fetch.session);
+	while (*i < append->as_nplans)
+	{
+		AsyncRequest *areq = append->as_asyncrequests[(*i)++];
+
+		if (areq && areq->callback_pending &&
+			((ForeignScanState *) areq->requestee)->fdwroutine->ForeignAsyncNotify ==
+			veltForeignAsyncNotify)
+			return areq;
+	}
+	return NULL;
 }
 
-/* Whether another scan, configured before, has the session's descriptor. */
+/* Return whether a pending scan has something that no descriptor tells of. */
 static bool
-session_is_watched(const AsyncRequest *areq)
+any_has_news(const AppendState *append)
 {
-	const AppendState *append = (const AppendState *) areq->requestor;
-	const VeltScan *scan = scan_of(areq);
+	AsyncRequest *areq;
 
-	for (int i = 0; i < areq->request_index; i++)
+	for (int i = 0; (areq = next_pending(append, &i)) != NULL;)
 	{
-		const AsyncRequest *other = append->as_asyncrequests[i];
-		const ForeignScanState *node;
-
-		if (other == NULL || !other->callback_pending)
-			continue;
-		node = (const ForeignScanState *) other->requestee;
-		if (node->fdwroutine->ForeignAsyncConfigureWait ==
-			veltForeignAsyncConfigureWait &&
-			scan_of(other)->source.fetch.session ==
-			scan->source.fetch.session &&
-			!has_news(scan_of(other)))
+		if (velt_scan_has_news(scan_of(areq)))
 			return true;
 	}
 	return false;
-}
-
-static int
-always_readable(VeltScan *scan)
-{
-	if (scan->ready_fd >= 0)
-		return scan->ready_fd;
-	if (!AcquireExternalFD())
-		ereport(ERROR,
-				(errcode(ERRCODE_INSUFFICIENT_RESOURCES),
-				 errmsg("too many open files")));
-	scan->ready_fd = eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (scan->ready_fd < 0)
-	{
-		ReleaseExternalFD();
-		ereport(ERROR,
-				(errcode_for_file_access(),
-				 errmsg("could not create event descriptor: %m")));
-	}
-	return scan->ready_fd;
 }
 
 void
 veltForeignAsyncConfigureWait(AsyncRequest *areq)
 {
 	AppendState *append = (AppendState *) areq->requestor;
-	VeltScan   *scan = scan_of(areq);
+	VeltSession *session = scan_of(areq)->source.fetch.session;
+	int			first = 0;
 	int			fd;
 
-	if (has_news(scan))
-		fd = always_readable(scan);
-	else if (session_is_watched(areq))
+	if (next_pending(append, &first) != areq)
 		return;
-	else
-		fd = velt_session_begin_wait(scan->source.fetch.session);
+	fd = velt_wait_begin(session);
+	if (any_has_news(append))
+		velt_wait_wake(session);
 	AddWaitEventToSet(append->as_eventset, WL_SOCKET_READABLE, fd, NULL,
 					  areq);
+}
+
+/* Answer another request than the one that the Append is told of. */
+static void
+answer_as_well(AsyncRequest *areq)
+{
+	Instrumentation *instrument = areq->requestee->instrument;
+
+	areq->callback_pending = false;
+	if (instrument)
+		InstrStartNode(instrument);
+	answer(areq);
+	ExecAsyncResponse(areq);
+	if (instrument)
+		InstrStopNode(instrument, TupIsNull(areq->result) ? 0.0 : 1.0);
 }
 
 void
 veltForeignAsyncNotify(AsyncRequest *areq)
 {
-	VeltScan   *scan = scan_of(areq);
+	const AppendState *append = (const AppendState *) areq->requestor;
+	AsyncRequest *other;
 
-	if (!velt_scan_has_news(scan))
-		velt_session_end_wait(scan->source.fetch.session);
+	velt_wait_end(scan_of(areq)->source.fetch.session);
+	for (int i = 0; (other = next_pending(append, &i)) != NULL;)
+	{
+		if (velt_scan_has_news(scan_of(other)))
+			answer_as_well(other);
+	}
 	answer(areq);
 }

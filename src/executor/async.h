@@ -14,7 +14,4 @@ extern void veltForeignAsyncRequest(AsyncRequest *areq);
 extern void veltForeignAsyncConfigureWait(AsyncRequest *areq);
 extern void veltForeignAsyncNotify(AsyncRequest *areq);
 
-/* Closes what a wait has needed; raises no error. */
-extern void velt_async_forget(VeltScan *scan);
-
 #endif							/* VELT_EXECUTOR_ASYNC_H */

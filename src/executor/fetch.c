@@ -5,6 +5,7 @@
 #include "postgres.h"
 
 #include "executor/fetch.h"
+#include "foreign/wait.h"
 
 static void
 cleanup_fetch(void *arg)
@@ -54,7 +55,7 @@ velt_fetch_next_page(VeltFetch *fetch, VeltPage **page, VeltError *error)
 
 	while ((status = velt_cursor_next_page(fetch->cursor, page, error)) ==
 		   VELT_CURSOR_WAIT)
-		velt_session_wait(fetch->session);
+		velt_wait(fetch->session);
 	return status;
 }
 

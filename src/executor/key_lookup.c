@@ -8,6 +8,7 @@
 
 #include "executor/executor.h"
 #include "executor/key_lookup.h"
+#include "foreign/wait.h"
 #include "executor/scan.h"
 #include "miscadmin.h"
 #include "pg_compat.h"
@@ -197,7 +198,7 @@ velt_key_lookup_advance(VeltKeyLookup *lookup)
 	if (lookup->nunanswered == 0)
 		return;
 	push_context(lookup, &context);
-	velt_session_drive(lookup->source->fetch.session);
+	velt_wait_drive(lookup->source->fetch.session);
 	error_context_stack = context.previous;
 }
 
@@ -317,7 +318,7 @@ receive(VeltKeyLookup *lookup)
 			take_page(lookup, page);
 			break;
 		case VELT_CURSOR_WAIT:
-			velt_session_wait(source->fetch.session);
+			velt_wait(source->fetch.session);
 			break;
 		case VELT_CURSOR_FAILED:
 			velt_source_report(source, &error);

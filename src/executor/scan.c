@@ -12,6 +12,7 @@
 #include "executor/executor.h"
 #include "executor/filter_keys.h"
 #include "executor/scan.h"
+#include "foreign/wait.h"
 #include "miscadmin.h"
 #include "pg_compat.h"
 #include "utils/memutils.h"
@@ -30,13 +31,6 @@ stop_scan(VeltScan *scan)
 	if (scan->join)
 		velt_join_stop(scan->join);
 	velt_source_stop(&scan->source);
-	velt_async_forget(scan);
-}
-
-static void
-cleanup_scan(void *arg)
-{
-	velt_async_forget(arg);
 }
 
 /* Rows are kept for rescans: asking for them again would cost requests. */
@@ -80,11 +74,6 @@ veltBeginForeignScan(ForeignScanState *node, int eflags)
 	VeltScan   *scan = palloc0(sizeof(VeltScan));
 
 	node->fdw_state = scan;
-	scan->ready_fd = -1;
-	scan->cleanup.func = cleanup_scan;
-	scan->cleanup.arg = scan;
-	MemoryContextRegisterResetCallback(estate->es_query_cxt, &scan->cleanup);
-
 	scan->plan = velt_scan_plan_decode(plan->fdw_private);
 	scan->userid = velt_compat_scan_user(node);
 	prepare_sources(node);
@@ -283,7 +272,7 @@ fetch_row(ForeignScanState *node, TupleTableSlot *slot)
 		start_scan(node);
 	while ((status = scan->join ? velt_join_next_row(scan->join, slot) :
 			next_row(node, slot)) == VELT_CURSOR_WAIT && !scan->async)
-		velt_session_wait(scan->source.fetch.session);
+		velt_wait(scan->source.fetch.session);
 	scan->pending = status == VELT_CURSOR_WAIT;
 	if (status == VELT_CURSOR_END)
 	{

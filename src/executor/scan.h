@@ -27,7 +27,6 @@ typedef struct VeltScan
 	/* within an Append that waits for several scans at once */
 	bool		async;			/* never wait, but say so in "pending" */
 	bool		pending;
-	int			ready_fd;		/* always readable, or -1 */
 
 	/* rows for a rescan without change; NULL if none is expected */
 	Tuplestorestate *store;
@@ -35,7 +34,6 @@ typedef struct VeltScan
 	bool		replaying;		/* rows of the store come first */
 
 	MemoryContext keys_context; /* of one evaluation of the filters */
-	MemoryContextCallback cleanup;	/* of what async.c holds */
 } VeltScan;
 
 /*

@@ -8,6 +8,7 @@
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
 #include "foreign/report.h"
+#include "foreign/wait.h"
 #include "utils/lsyscache.h"
 
 void
@@ -122,6 +123,8 @@ velt_source_next_row(VeltSource *source, VeltError *error)
 
 		if (status != VELT_CURSOR_PAGE)
 			return status;
+		/* what this page has led to is requested while its rows are read */
+		velt_wait_start_requests(source->fetch.session);
 		source->page = page;
 	}
 	return VELT_CURSOR_PAGE;

@@ -1,6 +1,6 @@
 /*
  * foreign/session.c
- *		The cached client of a user mapping, and the one place that waits.
+ *		The cached client of a user mapping.
  *
  * Sessions are kept by user mapping, as postgres_fdw keeps connections.  When
  * options may have changed they are compared at the next use, and a session
@@ -22,11 +22,8 @@
 #include "foreign/report.h"
 #include "foreign/session.h"
 #include "foreign/token_file.h"
+#include "foreign/wait.h"
 #include "miscadmin.h"
-#include "pg_compat.h"
-#include "pgstat.h"
-#include "storage/fd.h"
-#include "storage/latch.h"
 #include "utils/acl.h"
 #include "utils/hsearch.h"
 #include "utils/inval.h"
@@ -34,22 +31,14 @@
 #include "utils/syscache.h"
 #include "velt_fdw.h"
 
-/* The epoll set and the timer; sockets come and go. */
-#define TRANSPORT_DESCRIPTORS	2
-
-/* Who waits for longer than this wants to know why. */
-#define NOTICE_WAIT_MS			5000
-
 struct VeltSession
 {
 	MemoryContext context;		/* has the session and all it palloc'd */
 	VeltTransport *transport;
-	WaitEventSet *events;
 	char	   *server_name;
 	bool		keep;			/* option keep_connections */
 	bool		workspace_known;
 	int			nscans;			/* that hold it */
-	int			ndescriptors;	/* reported to fd.c */
 
 	/* what it was made from */
 	Oid			serverid;
@@ -81,22 +70,10 @@ static uint64 invalidations = 0;
  */
 
 static void
-forget_descriptors(VeltSession *session, int keep)
-{
-	while (session->ndescriptors > keep)
-	{
-		ReleaseExternalFD();
-		session->ndescriptors--;
-	}
-}
-
-static void
 destroy_session(VeltSession *session)
 {
-	if (session->events)
-		FreeWaitEventSet(session->events);
 	velt_transport_destroy(session->transport);
-	forget_descriptors(session, 0);
+	velt_wait_release_descriptors();
 	MemoryContextDelete(session->context);
 }
 
@@ -260,42 +237,6 @@ fill_config(VeltTransportConfig *config, const VeltSettings *settings,
 	config->max_requests_per_minute = settings->max_requests_per_minute;
 }
 
-/* Tells fd.c of the descriptors that libcurl has; it does not ask before. */
-static void
-report_descriptors(VeltSession *session)
-{
-	VeltTransportStats stats = velt_transport_stats(session->transport);
-	int			now = TRANSPORT_DESCRIPTORS + stats.open_connections;
-
-	while (session->ndescriptors < now)
-	{
-		ReserveExternalFD();
-		session->ndescriptors++;
-	}
-	forget_descriptors(session, now);
-}
-
-/* Makes what a session needs of the system; it is in no cache yet. */
-static void
-open_transport(VeltSession *session, const VeltTransportConfig *config)
-{
-	VeltError	error;
-
-	session->transport = velt_transport_create(config, &error);
-	if (session->transport == NULL)
-		velt_report_fetch(&error, NULL, session->server_name);
-	report_descriptors(session);
-	session->events = velt_compat_wait_event_set(3);
-	AddWaitEventToSet(session->events, WL_LATCH_SET, PGINVALID_SOCKET,
-					  MyLatch, NULL);
-	/* in single-user mode there is none that could die */
-	if (IsUnderPostmaster)
-		AddWaitEventToSet(session->events, WL_EXIT_ON_PM_DEATH,
-						  PGINVALID_SOCKET, NULL, NULL);
-	AddWaitEventToSet(session->events, WL_SOCKET_READABLE,
-					  velt_transport_fd(session->transport), NULL, NULL);
-}
-
 /* Whose mapping it is; GetUserMapping tells for whom it was looked up. */
 static Oid
 mapping_user(Oid umid)
@@ -334,8 +275,14 @@ create_session(const VeltSettings *settings, const ForeignServer *server,
 
 	PG_TRY();
 	{
+		VeltError	error;
+
 		fill_config(&config, settings, token);
-		open_transport(session, &config);
+		session->transport = velt_transport_create(&config,
+												   velt_wait_network(),
+												   session, &error);
+		if (session->transport == NULL)
+			velt_report_fetch(&error, NULL, session->server_name);
 	}
 	PG_CATCH();
 	{
@@ -505,100 +452,8 @@ velt_session_workspace_known(VeltSession *session)
 	return &session->workspace_known;
 }
 
-/* Says why a statement takes its time, if it is going to wait for long. */
-static void
-notify_of_waits(VeltSession *session)
+const char *
+velt_session_server_name(const VeltSession *session)
 {
-	VeltNotice	notice;
-
-	if (velt_transport_take_notice(session->transport, &notice) &&
-		notice.wait_ms >= NOTICE_WAIT_MS)
-		ereport(NOTICE,
-				(errmsg("foreign server \"%s\" is asked again in %d seconds",
-						session->server_name, (int) (notice.wait_ms / 1000)),
-				 errdetail_internal("%s", velt_report_detail(&notice.cause))));
-}
-
-static void
-log_attempts(VeltSession *session)
-{
-	VeltAttempt attempt;
-
-	while (velt_attempt_log_take(velt_transport_log(session->transport),
-								 &attempt))
-		ereport(DEBUG1,
-				(errmsg_internal("velt_fdw: POST %s, attempt %d: %s, HTTP %d, %d ms, %lld bytes",
-								 attempt.path, attempt.number,
-								 attempt.failed ? "failed" : "done",
-								 attempt.http_status,
-								 (int) attempt.duration_ms,
-								 (long long) attempt.bytes_received)));
-}
-
-/* Lets the transport do what it can; reports what there is to report. */
-static void
-drive_session(VeltSession *session)
-{
-	VeltError	error;
-
-	velt_attempt_log_enable(velt_transport_log(session->transport),
-							message_level_is_interesting(DEBUG1));
-	if (!velt_transport_drive(session->transport, &error))
-		velt_report_fetch(&error, NULL, session->server_name);
-	report_descriptors(session);
-	log_attempts(session);
-	notify_of_waits(session);
-}
-
-bool
-velt_session_has_work(const VeltSession *session)
-{
-	return velt_transport_has_work(session->transport);
-}
-
-int
-velt_session_begin_wait(VeltSession *session)
-{
-	velt_transport_enter(session->transport);
-	return velt_transport_fd(session->transport);
-}
-
-void
-velt_session_end_wait(VeltSession *session)
-{
-	velt_transport_leave(session->transport);
-	drive_session(session);
-	CHECK_FOR_INTERRUPTS();
-}
-
-void
-velt_session_wait(VeltSession *session)
-{
-	WaitEvent	event;
-	uint32		wait_event;
-
-	if (velt_transport_has_work(session->transport))
-	{
-		drive_session(session);
-		CHECK_FOR_INTERRUPTS();
-		return;
-	}
-	/* may raise an error: not while the clock of deadlines runs */
-	wait_event = velt_compat_wait_event(velt_transport_phase(session->transport));
-	velt_transport_enter(session->transport);
-	(void) WaitEventSetWait(session->events, -1, &event, 1, wait_event);
-	velt_transport_leave(session->transport);
-	if (event.events & WL_LATCH_SET)
-		ResetLatch(MyLatch);
-	CHECK_FOR_INTERRUPTS();
-	if (event.events & WL_SOCKET_READABLE)
-		drive_session(session);
-	CHECK_FOR_INTERRUPTS();
-}
-
-void
-velt_session_drive(VeltSession *session)
-{
-	drive_session(session);
-	CHECK_FOR_INTERRUPTS();
+	return session->server_name;
 }

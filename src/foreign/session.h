@@ -1,6 +1,6 @@
 /*
  * foreign/session.h
- *		The cached client of a user mapping, and the one place that waits.
+ *		The cached client of a user mapping.
  *
  * Knows nothing of resources or tuples.
  */
@@ -27,6 +27,7 @@ extern VeltSession *velt_session_share(VeltSession *session);
 extern void velt_session_release(VeltSession *session);
 
 extern VeltTransport *velt_session_transport(VeltSession *session);
+extern const char *velt_session_server_name(const VeltSession *session);
 
 /* Cleared when the session begins; see VeltCursorSpec. */
 extern bool *velt_session_workspace_known(VeltSession *session);
@@ -49,23 +50,5 @@ extern List *velt_session_list(void);
  * warns of the others.  Returns whether one was ended.
  */
 extern bool velt_session_disconnect(Oid serverid);
-
-/*
- * Waits until something has happened to a transfer, and lets the transport
- * make of it what it can.  Any interrupt ends it at once, with an error.
- */
-extern void velt_session_wait(VeltSession *session);
-
-/*
- * The same in parts, for who waits elsewhere, together with others: whether
- * there is nothing to wait for; the descriptor to wait for, until it is
- * readable; and what there is to do then.
- */
-extern bool velt_session_has_work(const VeltSession *session);
-extern int	velt_session_begin_wait(VeltSession *session);
-extern void velt_session_end_wait(VeltSession *session);
-
-/* Lets the transport do what it can without waiting. */
-extern void velt_session_drive(VeltSession *session);
 
 #endif							/* VELT_FOREIGN_SESSION_H */

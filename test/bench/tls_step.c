@@ -90,17 +90,18 @@ main(int argc, char **argv)
 		.request_timeout_ms = 10000,
 		.max_concurrency = TRANSFERS
 	};
+	VeltNetwork *network = velt_network_create();
 	VeltTransport *transport;
 	VeltError	error;
 	double		longest = 0;
 
-	if (argc != 5)
+	if (argc != 5 || network == NULL)
 		return 2;
 	config.base_url = argv[1];
 	config.credentials.workspace_id = argv[2];
 	config.credentials.auth_token = argv[3];
 	config.ca_file = argv[4];
-	transport = velt_transport_create(&config, &error);
+	transport = velt_transport_create(&config, network, NULL, &error);
 	if (transport == NULL)
 		return 1;
 	for (int i = 0; i < TRANSFERS; i++)
@@ -112,20 +113,21 @@ main(int argc, char **argv)
 	}
 	while (ended < TRANSFERS)
 	{
-		struct pollfd fd = {velt_transport_fd(transport), POLLIN, 0};
+		struct pollfd fd = {velt_network_fd(network), POLLIN, 0};
 		double		start;
 
-		velt_transport_enter(transport);
+		velt_network_enter(network);
 		if (poll(&fd, 1, 10000) <= 0)
 			return 1;
-		velt_transport_leave(transport);
+		velt_network_leave(network);
 		start = milliseconds();
-		if (!velt_transport_drive(transport, &error))
+		if (!velt_network_drive(network, &error))
 			return 1;
 		if (milliseconds() - start > longest)
 			longest = milliseconds() - start;
 	}
 	velt_transport_destroy(transport);
+	velt_network_destroy(network);
 	printf("%d %.2f\n", ended, longest);
 	return failed > 0;
 }

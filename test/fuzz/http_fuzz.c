@@ -106,7 +106,7 @@ exchange(VeltTransport *transport, Server *server, Owner *owner,
 			sent = true;
 		}
 		/* after a quiet second nothing will come any more */
-		idle = loop_turn(transport, server, 50, &error) ? 0 : idle + 1;
+		idle = loop_turn(server, 50, &error) ? 0 : idle + 1;
 		must(error.kind == VELT_ERROR_NONE);
 	}
 	must(owner->ndone == 1);
@@ -119,7 +119,7 @@ check_outcome(VeltTransport *transport, Owner *owner)
 
 	if (owner->ndone == 0)
 	{
-		must(velt_transport_take_notice(transport, &notice));
+		must(velt_network_take_notice(loop_network(), &notice));
 		must(notice.wait_ms > 0 && notice.cause.transient);
 		owner->error = notice.cause;
 	}
@@ -155,6 +155,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	exchange(transport, server, &owner, data, size);
 	check_outcome(transport, &owner);
 	velt_transport_destroy(transport);
+	loop_close();
 	velt_page_free(owner.page);
 	velt_layout_free(layout);
 	server_free(server);

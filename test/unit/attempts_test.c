@@ -39,13 +39,13 @@ open_retrying(Net *net)
 static void
 pass(Net *net, int64_t ms)
 {
-	loop_wait(net->transport, net->server, ms);
+	loop_wait(net->server, ms);
 }
 
 static void
 settle(Net *net)
 {
-	loop_settle(net->transport, net->server);
+	loop_settle(net->server);
 }
 
 static void
@@ -61,20 +61,20 @@ wait_begun(Net *net)
 	VeltNotice	notice;
 
 	settle(net);
-	return velt_transport_take_notice(net->transport, &notice) ?
+	return velt_network_take_notice(loop_network(), &notice) ?
 		notice.wait_ms : 0;
 }
 
 static void
-keep_log(Net *net, bool keep)
+keep_log(bool keep)
 {
-	velt_attempt_log_enable(velt_transport_log(net->transport), keep);
+	velt_attempt_log_enable(velt_network_log(loop_network()), keep);
 }
 
 static bool
-take_log(Net *net, VeltAttempt *attempt)
+take_log(VeltAttempt *attempt)
 {
-	return velt_attempt_log_take(velt_transport_log(net->transport), attempt);
+	return velt_attempt_log_take(velt_network_log(loop_network()), attempt);
 }
 
 /* Until so many attempts have ended.  The log has to be kept. */
@@ -86,9 +86,9 @@ await_attempts(Net *net, int n)
 
 	while (n > 0 && loop_now_ms() < end)
 	{
-		(void) loop_turn(net->transport, net->server, SETTLED_MS,
+		(void) loop_turn(net->server, SETTLED_MS,
 						 &net->error);
-		while (n > 0 && take_log(net, &attempt))
+		while (n > 0 && take_log(&attempt))
 			n--;
 	}
 }
@@ -209,7 +209,7 @@ fail_attempt(Net *net, int request, const AttemptCase *c)
 		server_reset(net->server, request);
 	}
 	if (c->end == SAYS_NO_MORE)
-		loop_doze(net->transport, ATTEMPT_MS);
+		loop_doze(ATTEMPT_MS);
 	settle(net);
 }
 
@@ -220,7 +220,7 @@ test_second_attempt(Net *net, const AttemptCase *c)
 	VeltNotice	notice;
 
 	is_int(owner->ndone, 0, "... is not the end");
-	ok(velt_transport_take_notice(net->transport, &notice) &&
+	ok(velt_network_take_notice(loop_network(), &notice) &&
 	   notice.wait_ms >= 1000 && notice.wait_ms < 1500,
 	   "... but the beginning of a wait");
 	is_int(notice.cause.kind, c->kind, "... for that reason: %s",
@@ -555,7 +555,7 @@ test_order(void)
 	open_retrying(&net);
 	net.config.max_concurrency = 2;
 	(void) net_submit(&net, 0, "{}");
-	keep_log(&net, true);
+	keep_log(true);
 	(void) net_await_requests(&net, 1);
 	(void) net_submit(&net, 1, "{}");
 	(void) net_await_requests(&net, 2);
@@ -737,11 +737,11 @@ test_time_adds_up(void)
 	for (int i = 0; i < 9; i++)
 	{
 		loop_idle(50000);
-		loop_doze(net.transport, 1000);
+		loop_doze(1000);
 	}
 	settle(&net);
 	is_int(net.owners[0].ndone, 0, "nine of ten seconds are not the end");
-	loop_doze(net.transport, 1000);
+	loop_doze(1000);
 	settle(&net);
 	is_int(net.owners[0].ndone, 1, "... ten are");
 	is_int(net.owners[0].error.kind, VELT_ERROR_UNAVAILABLE, "... a timeout");
@@ -779,12 +779,12 @@ typedef enum Away
 } Away;
 
 static void
-be_away(Net *net, Away away, int64_t ms)
+be_away(Away away, int64_t ms)
 {
 	if (away == IDLE)
 		loop_idle(ms);
 	else
-		loop_doze(net->transport, ms);
+		loop_doze(ms);
 }
 
 static const AttemptCase death_cases[] = {
@@ -831,7 +831,7 @@ test_death(const AttemptCase *c, Away away)
 	server_send(net.server, 0, c->bytes, strlen(c->bytes), c->end == CLOSES);
 	if (c->end == RESETS)
 		server_reset(net.server, 0);
-	be_away(&net, away, LONG_MS);
+	be_away(away, LONG_MS);
 	settle(&net);
 	is_int(server_requests(net.server), c->nattempts, "... is %s",
 		   c->nattempts > 1 ? "begun anew" : "taken");
@@ -990,16 +990,16 @@ test_late_look(void)
 	net.config.request_timeout_ms = SHORT_MS;
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
-	loop_doze(net.transport, LONG_MS);
+	loop_doze(LONG_MS);
 	is_int(net.owners[0].ndone, 0, "who looks too late");
 	server_answer(net.server, 0, 200, "{}");
 	settle(&net);
 	ok(net.owners[0].ok, "... takes what comes then");
 	ok(net_exchange(&net, 1), "... and goes on");
-	velt_transport_enter(net.transport);
-	velt_transport_enter(net.transport);
-	velt_transport_leave(net.transport);
-	velt_transport_leave(net.transport);
+	velt_network_enter(loop_network());
+	velt_network_enter(loop_network());
+	velt_network_leave(loop_network());
+	velt_network_leave(loop_network());
 	ok(net_exchange(&net, 2), "to enter or leave twice is to do it once");
 	net_close(&net);
 }
@@ -1016,18 +1016,18 @@ test_late_look_and_new(void)
 	net_open(&net);
 	net.config.request_timeout_ms = SHORT_MS;
 	net.transport = loop_transport(&net.config);
-	keep_log(&net, true);
+	keep_log(true);
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
-	velt_transport_enter(net.transport);
+	velt_network_enter(loop_network());
 	faults_pass_time(LONG_MS);
 	(void) net_submit(&net, 1, "{}");
-	velt_transport_leave(net.transport);
+	velt_network_leave(loop_network());
 	(void) net_await_requests(&net, 2);
 	server_answer(net.server, 1, 200, "{}");
 	settle(&net);
 	pass(&net, 1000);
-	while (take_log(&net, &attempt))
+	while (take_log(&attempt))
 	{
 		n++;
 		good = good && attempt.duration_ms >= 0;
@@ -1050,7 +1050,7 @@ attempts_to_failure(Net *net)
 	for (int i = 0; i < 100 && net->owners[0].ndone == 0; i++)
 	{
 		settle(net);
-		loop_doze(net->transport, 500);
+		loop_doze(500);
 	}
 	return velt_transport_stats(net->transport).requests;
 }
@@ -1273,10 +1273,10 @@ test_cancel_keeps_time(void)
 		(void) net_submit(&net, i, "{}");
 	(void) net_await_requests(&net, 2);
 	loop_idle(LONG_MS);
-	loop_doze(net.transport, 5000);
+	loop_doze(5000);
 	settle(&net);
 	velt_transfer_cancel(net.owners[0].transfer);
-	loop_doze(net.transport, 100);
+	loop_doze(100);
 	settle(&net);
 	pass(&net, 6000);
 	is_int(net.owners[1].ndone, 1,
@@ -1302,7 +1302,7 @@ test_cancel_keeps_backoff(void)
 	is_int(server_requests(net.server), 3,
 		   "one waits, two run, one is queued");
 	velt_transfer_cancel(net.owners[1].transfer);
-	loop_doze(net.transport, 100);
+	loop_doze(100);
 	settle(&net);
 	velt_transfer_cancel(net.owners[2].transfer);
 	pass(&net, wait + SLACK_MS);
@@ -1325,7 +1325,7 @@ test_destroy_delayed(void)
 	settle(&net);
 	answer_raw(&net, 1, HEAD("429", EMPTY));
 	settle(&net);
-	keep_log(&net, true);
+	keep_log(true);
 	velt_transport_destroy(net.transport);
 	net.transport = NULL;
 	ok(net.owners[0].ndone + net.owners[1].ndone + net.owners[2].ndone == 0,
@@ -1349,7 +1349,7 @@ test_notices(void)
 	(void) net_submit(&net, 1, "{}");
 	(void) net_submit(&net, 2, "{}");
 	(void) net_await_requests(&net, 3);
-	ok(!velt_transport_take_notice(net.transport, &notice),
+	ok(!velt_network_take_notice(loop_network(), &notice),
 	   "there is no notice without a wait");
 	answer_raw(&net, 0, HEAD("503", "Retry-After: 5\r\n" EMPTY));
 	settle(&net);
@@ -1357,15 +1357,15 @@ test_notices(void)
 	settle(&net);
 	answer_raw(&net, 2, HEAD("504", "Retry-After: 6\r\n" EMPTY));
 	settle(&net);
-	ok(velt_transport_take_notice(net.transport, &notice) &&
+	ok(velt_network_take_notice(loop_network(), &notice) &&
 	   notice.wait_ms == 8000, "the longest of several waits is told");
 	is_str(notice.cause.detail, "HTTP 502.", "... with its own cause");
 	is_int(notice.cause.http_status, 502, "... and HTTP status");
-	ok(!velt_transport_take_notice(net.transport, &notice), "... once");
+	ok(!velt_network_take_notice(loop_network(), &notice), "... once");
 	pass(&net, 5000 + SLACK_MS);
 	answer_raw(&net, 3, HEAD("503", "Retry-After: 4\r\n" EMPTY));
 	settle(&net);
-	ok(velt_transport_take_notice(net.transport, &notice) &&
+	ok(velt_network_take_notice(loop_network(), &notice) &&
 	   notice.wait_ms == 4000, "... and a shorter one that comes later");
 	net_close(&net);
 }
@@ -1378,27 +1378,27 @@ test_log(void)
 
 	open_retrying(&net);
 	(void) net_exchange(&net, 0);
-	ok(!take_log(&net, &attempt),
+	ok(!take_log(&attempt),
 	   "attempts leave no trace unasked");
-	keep_log(&net, true);
+	keep_log(true);
 	(void) net_submit(&net, 1, "{}");
 	(void) net_await_requests(&net, 2);
-	loop_doze(net.transport, 300);
+	loop_doze(300);
 	answer_raw(&net, 1, HEAD("503", "Content-Length: 4\r\n") "busy");
 	pass(&net, wait_begun(&net));
 	server_answer(net.server, 2, 200, "{}");
 	settle(&net);
-	keep_log(&net, true);
-	ok(take_log(&net, &attempt), "a failed attempt");
+	keep_log(true);
+	ok(take_log(&attempt), "a failed attempt");
 	is_str(attempt.path, "/v2/x", "... has its path");
 	ok(attempt.number == 1 && attempt.failed && attempt.http_status == 503 &&
 	   attempt.bytes_received == 4, "... its number, status and bytes");
 	ok(attempt.duration_ms >= 300 && attempt.duration_ms < 300 + SHORT_MS,
 	   "... and duration");
-	ok(take_log(&net, &attempt) &&
+	ok(take_log(&attempt) &&
 	   attempt.number == 2 && !attempt.failed && attempt.http_status == 200 &&
 	   attempt.bytes_received == 2, "... and the second one its own");
-	ok(!take_log(&net, &attempt), "... and no more");
+	ok(!take_log(&attempt), "... and no more");
 	net_close(&net);
 }
 
@@ -1411,10 +1411,10 @@ test_log_of_the_unreachable(void)
 	net_open(&net);
 	server_close_port(net.server);
 	net.transport = loop_transport(&net.config);
-	keep_log(&net, true);
+	keep_log(true);
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_done(&net, 0);
-	ok(take_log(&net, &attempt) && attempt.failed &&
+	ok(take_log(&attempt) && attempt.failed &&
 	   attempt.http_status == 0 && attempt.bytes_received == 0,
 	   "an attempt without a response is logged as such");
 	net_close(&net);
@@ -1431,27 +1431,27 @@ test_log_length(void)
 	net_open(&net);
 	server_close_port(net.server);
 	net.transport = loop_transport(&net.config);
-	keep_log(&net, true);
+	keep_log(true);
 	for (int i = 0; i < 300; i++)
 	{
 		net.owners[0].ndone = 0;
 		(void) net_submit(&net, 0, "{}");
 		(void) net_await_done(&net, 0);
 	}
-	while (nkept < 1000 && take_log(&net, &attempt))
+	while (nkept < 1000 && take_log(&attempt))
 		nkept++;
 	is_int(nkept, 256, "of 300 attempts that nobody asks for 256 are kept");
 	net.owners[0].ndone = 0;
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_done(&net, 0);
-	ok(take_log(&net, &attempt) &&
-	   !take_log(&net, &attempt), "... and then all");
+	ok(take_log(&attempt) &&
+	   !take_log(&attempt), "... and then all");
 	net.owners[0].ndone = 0;
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_done(&net, 0);
-	keep_log(&net, false);
-	keep_log(&net, true);
-	ok(!take_log(&net, &attempt),
+	keep_log(false);
+	keep_log(true);
+	ok(!take_log(&attempt),
 	   "what nobody asks for any more is forgotten");
 	net_close(&net);
 }
@@ -1468,21 +1468,21 @@ test_has_work(void)
 	net.config.base_url = server_url(net.server, "https");
 	net.config.loopback_only = true;	/* so https is not allowed */
 	net.transport = loop_transport(&net.config);
-	ok(!velt_transport_has_work(net.transport), "nothing asked, no work");
+	ok(!velt_network_has_work(loop_network()), "nothing asked, no work");
 	(void) net_submit(&net, 0, "{}");
-	polled.fd = velt_transport_fd(net.transport);
+	polled.fd = velt_network_fd(loop_network());
 	is_int(net.owners[0].ndone, 0, "what ends at once is not told at once");
-	ok(velt_transport_has_work(net.transport) ||
+	ok(velt_network_has_work(loop_network()) ||
 	   poll(&polled, 1, SETTLED_MS) == 1, "... but is work");
-	ok(velt_transport_drive(net.transport, &error) && net.owners[0].ndone == 1,
+	ok(velt_network_drive(loop_network(), &error) && net.owners[0].ndone == 1,
 	   "... that the next drive does");
-	ok(!velt_transport_has_work(net.transport), "... and then is done");
+	ok(!velt_network_has_work(loop_network()), "... and then is done");
 	net_close(&net);
 
 	net_open(&net);
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
-	ok(!velt_transport_has_work(net.transport),
+	ok(!velt_network_has_work(loop_network()),
 	   "to wait for a response is no work");
 	net_close(&net);
 }

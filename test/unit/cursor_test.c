@@ -1215,7 +1215,7 @@ test_news(const char *resource, int max_concurrency)
 		if (status == VELT_CURSOR_PAGE)
 			(void) scan_note(&scan, page);
 		if (status == VELT_CURSOR_WAIT)
-			(void) loop_turn(scan.transport, scan.server, SETTLED_MS,
+			(void) loop_turn(scan.server, SETTLED_MS,
 							 &scan.error);
 	}
 	ok(right, "... it has news when there is something to do, and only then");

@@ -29,11 +29,31 @@ loop_config(const char *url)
 	return config;
 }
 
+VeltNetwork *
+loop_network(void)
+{
+	static VeltNetwork *network = NULL;
+
+	/* running out of memory is for the tests to tell, not here */
+	while (network == NULL)
+		network = velt_network_create();
+	return network;
+}
+
+void
+loop_close(void)
+{
+	velt_attempt_log_enable(velt_network_log(loop_network()), false);
+	if (velt_network_is_unused(loop_network()))
+		velt_network_close(loop_network());
+}
+
 VeltTransport *
 loop_transport(const VeltTransportConfig *config)
 {
 	VeltError	error;
-	VeltTransport *transport = velt_transport_create(config, &error);
+	VeltTransport *transport = velt_transport_create(config, loop_network(),
+													 NULL, &error);
 
 	if (transport != NULL)
 		return transport;
@@ -42,37 +62,40 @@ loop_transport(const VeltTransportConfig *config)
 }
 
 bool
-loop_turn(VeltTransport *transport, Server *server, int timeout_ms,
+loop_turn(Server *server, int timeout_ms,
 		  VeltError *error)
 {
 	struct pollfd polled[MAX_POLLED];
 	int			n = 1;
 	int			nready;
 
-	if (velt_transport_has_work(transport))
-		return velt_transport_drive(transport, error);
-	polled[0].fd = velt_transport_fd(transport);
+	if (velt_network_has_work(loop_network()))
+		return velt_network_drive(loop_network(), error);
+	if (!velt_network_open(loop_network(), error))
+		return false;
+	polled[0].fd = velt_network_fd(loop_network());
 	polled[0].events = POLLIN;
 	if (server != NULL)
 		n += server_descriptors(server, polled + 1, MAX_POLLED - 1);
-	velt_transport_enter(transport);
+	velt_network_enter(loop_network());
 	nready = poll(polled, n, timeout_ms);
-	velt_transport_leave(transport);
+	velt_network_leave(loop_network());
 	if (nready <= 0)
 		return false;
 	if (server != NULL)
 		server_work(server);
-	return polled[0].revents == 0 || velt_transport_drive(transport, error);
+	return polled[0].revents == 0 ||
+		velt_network_drive(loop_network(), error);
 }
 
 void
-loop_settle(VeltTransport *transport, Server *server)
+loop_settle(Server *server)
 {
 	int64_t		end = loop_now_ms() + PATIENCE_MS;
 	VeltError	error;
 
 	while (loop_now_ms() < end &&
-		   loop_turn(transport, server, SETTLED_MS, &error))
+		   loop_turn(server, SETTLED_MS, &error))
 		continue;
 }
 
@@ -96,28 +119,28 @@ loop_serve(Server *server, int nrequests)
 #define STEP_MS			50
 
 void
-loop_wait(VeltTransport *transport, Server *server, int64_t ms)
+loop_wait(Server *server, int64_t ms)
 {
 	int64_t		end = faults_now_ms() + ms;
 	int64_t		left;
 	VeltError	error;
 
-	loop_settle(transport, server);
+	loop_settle(server);
 	while ((left = end - faults_now_ms()) > 0)
 	{
-		loop_doze(transport, left < STEP_MS ? left : STEP_MS);
-		while (loop_turn(transport, server, 0, &error))
+		loop_doze(left < STEP_MS ? left : STEP_MS);
+		while (loop_turn(server, 0, &error))
 			continue;
 	}
-	loop_settle(transport, server);
+	loop_settle(server);
 }
 
 void
-loop_doze(VeltTransport *transport, int64_t ms)
+loop_doze(int64_t ms)
 {
-	velt_transport_enter(transport);
+	velt_network_enter(loop_network());
 	faults_pass_time(ms);
-	velt_transport_leave(transport);
+	velt_network_leave(loop_network());
 }
 
 void

@@ -23,6 +23,12 @@
 /* A configuration for that URL; change it before use. */
 extern VeltTransportConfig loop_config(const char *url);
 
+/* Return the network of all transports. */
+extern VeltNetwork *loop_network(void);
+
+/* End its record of attempts, and close it if no transport uses it. */
+extern void loop_close(void);
+
 /* Creates a transport, or says why not and exits. */
 extern VeltTransport *loop_transport(const VeltTransportConfig *config);
 
@@ -30,11 +36,11 @@ extern VeltTransport *loop_transport(const VeltTransportConfig *config);
  * Lets both do what they can after at most timeout_ms; false if there was
  * nothing to do, or driving failed, which *error then tells.
  */
-extern bool loop_turn(VeltTransport *transport, Server *server,
+extern bool loop_turn(Server *server,
 					  int timeout_ms, VeltError *error);
 
 /* Lets both work until neither has anything more to do. */
-extern void loop_settle(VeltTransport *transport, Server *server);
+extern void loop_settle(Server *server);
 
 /* Lets the server alone work until it has so many requests. */
 extern bool loop_serve(Server *server, int nrequests);
@@ -45,10 +51,10 @@ extern bool loop_serve(Server *server, int nrequests);
  */
 
 /* Lets both work for so long. */
-extern void loop_wait(VeltTransport *transport, Server *server, int64_t ms);
+extern void loop_wait(Server *server, int64_t ms);
 
 /* Somebody waits for the transport, and lets nobody work. */
-extern void loop_doze(VeltTransport *transport, int64_t ms);
+extern void loop_doze(int64_t ms);
 
 /* Nobody waits, and nobody works. */
 extern void loop_idle(int64_t ms);

@@ -106,6 +106,7 @@ void
 net_close(Net *net)
 {
 	velt_transport_destroy(net->transport);
+	loop_close();
 	server_free(net->server);
 }
 
@@ -126,7 +127,7 @@ net_await_requests(Net *net, int n)
 	int64_t		end = loop_now_ms() + PATIENCE_MS;
 
 	while (server_requests(net->server) < n && loop_now_ms() < end)
-		(void) loop_turn(net->transport, net->server, SETTLED_MS, &net->error);
+		(void) loop_turn(net->server, SETTLED_MS, &net->error);
 	return server_requests(net->server) >= n;
 }
 
@@ -136,7 +137,7 @@ net_await_done(Net *net, int i)
 	int64_t		end = loop_now_ms() + PATIENCE_MS;
 
 	while (net->owners[i].ndone == 0 && loop_now_ms() < end)
-		(void) loop_turn(net->transport, net->server, SETTLED_MS, &net->error);
+		(void) loop_turn(net->server, SETTLED_MS, &net->error);
 	return net->owners[i].ndone == 1;
 }
 

@@ -222,7 +222,9 @@ bool
 scan_begin(Scan *scan)
 {
 	if (scan->transport == NULL)
-		scan->transport = velt_transport_create(&scan->config, &scan->error);
+		scan->transport = velt_transport_create(&scan->config,
+												loop_network(), NULL,
+												&scan->error);
 	if (scan->transport != NULL)
 		scan->cursor = velt_cursor_open(scan->transport, &scan->spec,
 										&scan->error);
@@ -234,6 +236,7 @@ scan_close(Scan *scan)
 {
 	velt_cursor_close(scan->cursor);
 	velt_transport_destroy(scan->transport);
+	loop_close();
 	server_free(scan->server);
 }
 
@@ -251,8 +254,8 @@ scan_next(Scan *scan, VeltPage **page)
 
 		/* a backoff takes its time on the client's clock alone */
 		if (velt_transport_phase(scan->transport) == VELT_PHASE_BACKOFF)
-			loop_doze(scan->transport, BACKOFF_STEP_MS);
-		if (!loop_turn(scan->transport, scan->server, SETTLED_MS, &error) &&
+			loop_doze(BACKOFF_STEP_MS);
+		if (!loop_turn(scan->server, SETTLED_MS, &error) &&
 			error.kind != VELT_ERROR_NONE)
 		{
 			scan->error = error;
@@ -307,11 +310,11 @@ scan_run(Scan *scan)
 void
 scan_settle(Scan *scan)
 {
-	loop_settle(scan->transport, scan->server);
+	loop_settle(scan->server);
 }
 
 void
 scan_wait(Scan *scan, int64_t ms)
 {
-	loop_wait(scan->transport, scan->server, ms);
+	loop_wait(scan->server, ms);
 }

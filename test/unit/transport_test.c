@@ -4,8 +4,6 @@
  */
 #include "client/transport.h"
 
-#include <dirent.h>
-#include <fcntl.h>
 #include <ifaddrs.h>
 #include <net/if.h>
 #include <netdb.h>
@@ -160,69 +158,6 @@ test_keep_alive(void)
 	net_close(&net);
 }
 
-/*
- * Whether a child process would have the descriptor.  libcurl's own pair for
- * waking up a multi handle, which nobody outside can set, is left out.
- */
-static bool
-is_inherited(int fd)
-{
-	struct sockaddr_storage name;
-	socklen_t	size = sizeof(name);
-
-	if (getsockname(fd, (struct sockaddr *) &name, &size) == 0 &&
-		name.ss_family == AF_UNIX)
-		return false;
-	return !(fcntl(fd, F_GETFD) & FD_CLOEXEC);
-}
-
-static int
-descriptors_to_inherit(void)
-{
-	DIR		   *directory = opendir("/proc/self/fd");
-	struct dirent *entry;
-	int			n = 0;
-
-	/* cppcheck-suppress readdirCalled ; readdir_r is obsolete */
-	while ((entry = readdir(directory)) != NULL)
-	{
-		n += entry->d_name[0] != '.' && is_inherited(atoi(entry->d_name));
-	}
-	closedir(directory);
-	return n;
-}
-
-static int
-descriptors(void)
-{
-	DIR		   *directory = opendir("/proc/self/fd");
-	int			n = 0;
-
-	/* cppcheck-suppress readdirCalled ; readdir_r is obsolete */
-	while (readdir(directory) != NULL)
-		n++;
-	closedir(directory);
-	return n;
-}
-
-static void
-test_descriptors(void)
-{
-	int			nbefore = descriptors();
-	int			ninherited = descriptors_to_inherit();
-	Net			net;
-
-	net_open(&net);
-	(void) net_exchange(&net, 0);
-	(void) net_submit(&net, 1, "{}");
-	(void) net_submit(&net, 2, "{}");
-	(void) net_await_requests(&net, 3);
-	is_int(descriptors_to_inherit(), ninherited,
-		   "no descriptor is left to child processes");
-	net_close(&net);
-	is_int(descriptors(), nbefore, "... and none open at the end");
-}
-
 static void
 test_concurrency(void)
 {
@@ -233,17 +168,17 @@ test_concurrency(void)
 	net.config.max_concurrency = 2;
 	for (int i = 0; i < 5; i++)
 		(void) net_submit(&net, i, "{}");
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(server_requests(net.server), 2, "of five two are in flight");
 	is_int(net.owners[2].nbegun, 0, "... and the third has not begun");
 	server_answer(net.server, 0, 200, "{}");
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(server_requests(net.server), 3, "where one ends the next begins");
 	is_int(net.owners[2].nbegun, 1, "... in the order of submission");
 	velt_transfer_cancel(net.owners[4].transfer);
 	for (int i = 1; i < 4 && net_await_requests(&net, i + 1); i++)
 		server_answer(net.server, i, 200, "{}");
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	for (int i = 0; i < 5; i++)
 		ndone += net.owners[i].ok;
 	is_int(ndone, 4, "all come back but the one that was cancelled");
@@ -367,7 +302,7 @@ test_wire(const WireCase *c)
 	else
 		ok(owner->error.detail[0] != '\0', "... and says so: %s",
 		   owner->error.detail);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(server_requests(net.server), 1, "... after one request");
 	net_close(&net);
 }
@@ -455,7 +390,7 @@ test_length(const LengthCase *c)
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
 	server_send(net.server, 0, c->response, strlen(c->response), *body == '{');
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	ok(net.owners[0].expected == c->expected, "length: %s", c->name);
 	is_int(net.owners[0].ndone, *body != '\0' || c->expected != 1000,
 		   "... and it ends at once, or waits");
@@ -608,7 +543,7 @@ test_no_tls(void)
 	(void) net_submit(&net, 0, "{}");
 	/* a handshake that never begins, as for want of authorities, ends it */
 	for (int i = 0; i < 1000 && server_unread(net.server) == 0; i++)
-		(void) loop_turn(net.transport, net.server, SETTLED_MS, &net.error);
+		(void) loop_turn(net.server, SETTLED_MS, &net.error);
 	is_int(velt_transport_phase(net.transport), VELT_PHASE_CONNECT,
 		   "a TLS handshake is part of connecting");
 	if (velt_transport_phase(net.transport) == VELT_PHASE_CONNECT)
@@ -647,7 +582,7 @@ test_broken_handshake(const char *answer, const char *name)
 	net.config = loop_config(server_url(net.server, "https"));
 	(void) net_submit(&net, 0, "{}");
 	while (server_unread(net.server) == 0)
-		(void) loop_turn(net.transport, net.server, SETTLED_MS, &net.error);
+		(void) loop_turn(net.server, SETTLED_MS, &net.error);
 	n = server_descriptors(net.server, polled, 3);
 	if (answer != NULL)
 		(void) !write(polled[n - 1].fd, answer, strlen(answer));
@@ -733,7 +668,7 @@ test_other_peer(void)
 	ok(net_await_done(&net, 0) && net.owners[0].error.kind == VELT_ERROR_CONNECT,
 	   "without TLS no other machine is spoken to: %s",
 	   net.owners[0].error.detail);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	ok(server_requests(net.server) == 0 && server_unread(net.server) == 0,
 	   "... not a byte is sent");
 	net_close(&net);
@@ -809,11 +744,11 @@ test_proxy_timeout(bool answers)
 	(void) net_await_requests(&net, 1);
 	if (answers)
 		server_send(net.server, 0, BYTES(HEAD("200", "")), false);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(velt_transport_phase(net.transport), VELT_PHASE_CONNECT,
 		   "TLS behind a proxy is part of connecting");
-	loop_doze(net.transport, SHORT_MS);
-	(void) loop_turn(net.transport, net.server, SETTLED_MS, &net.error);
+	loop_doze(SHORT_MS);
+	(void) loop_turn(net.server, SETTLED_MS, &net.error);
 	is_int(net.owners[0].ndone, 1, "... and ends with connect_timeout");
 	is_int(net.owners[0].error.kind, answers ? VELT_ERROR_TLS :
 		   VELT_ERROR_CONNECT, "... in connecting");
@@ -863,7 +798,7 @@ test_late_drive(void)
 	(void) net_submit(&net, 0, "{}");
 	(void) net_await_requests(&net, 1);
 	server_answer(net.server, 0, 200, "{}");
-	loop_doze(net.transport, SHORT_MS + 50);
+	loop_doze(SHORT_MS + 50);
 	ok(net_await_done(&net, 0) && net.owners[0].ok,
 	   "a response in time is taken after its time");
 	net_close(&net);
@@ -886,7 +821,7 @@ test_late_drive_of_much(void)
 	server_answer(net.server, 0, 200, body);
 	for (int i = 0; i < 20; i++)
 		server_work(net.server);
-	loop_doze(net.transport, SHORT_MS + 50);
+	loop_doze(SHORT_MS + 50);
 	ok(net_await_done(&net, 0) && net.owners[0].ok,
 	   "... and so is a long one: %s", net.owners[0].error.detail);
 	free(body);
@@ -904,7 +839,7 @@ test_undriven_time(void)
 	net.config.request_timeout_ms = SHORT_MS;
 	(void) net_submit(&net, 0, "{}");
 	loop_idle(SHORT_MS + 50);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(server_requests(net.server), 1,
 		   "a request that nobody drove is sent");
 	if (server_requests(net.server) > 0)
@@ -923,13 +858,13 @@ test_quiet_descriptor(void)
 
 	net_open(&net);
 	(void) net_exchange(&net, 0);
-	loop_settle(net.transport, net.server);
-	polled.fd = velt_transport_fd(net.transport);
+	loop_settle(net.server);
+	polled.fd = velt_network_fd(loop_network());
 	is_int(poll(&polled, 1, SETTLED_MS), 0,
 		   "at rest the descriptor is not readable");
 	(void) net_submit(&net, 1, "{}");
 	(void) net_await_requests(&net, 2);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(poll(&polled, 1, SETTLED_MS), 0, "... nor while a server thinks");
 	server_answer(net.server, 1, 200, "{}");
 	is_int(poll(&polled, 1, PATIENCE_MS), 1, "... but when its response comes");
@@ -956,7 +891,7 @@ test_phase(void)
 		   "waiting for the first byte");
 	server_send(net.server, 1, BYTES(HEAD("200", "Content-Length: 2\r\n")),
 				false);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(velt_transport_phase(net.transport), VELT_PHASE_RESPONSE,
 		   "waiting for the rest");
 	(void) net_submit(&net, 2, "{}");
@@ -986,9 +921,9 @@ test_cancel(void)
 	(void) net_await_requests(&net, 2);
 	server_send(net.server, server_requests(net.server) - 1,
 				BYTES(HEAD("200", "Content-Length: 9\r\n") "{"), false);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	velt_transfer_cancel(net.owners[0].transfer);
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	is_int(net.owners[0].ndone, 0, "who cancels hears nothing more of it");
 	is_int(velt_transport_phase(net.transport), VELT_PHASE_IDLE,
 		   "... and nothing goes on");
@@ -1028,7 +963,7 @@ test_cancel_when_done(int status)
 	(void) net_await_requests(&net, 4);
 	for (int i = 0; i < 4; i++)
 		server_answer(net.server, i, status, "{}");
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	for (int i = 0; i < 8; i++)
 		ndone += net.owners[i].ndone;
 	is_int(ndone, 1, "all but the first can be cancelled when that is done");
@@ -1053,8 +988,8 @@ test_cancel_when_overdue(void)
 		(void) net_submit(&net, i, "{}");
 	}
 	(void) net_await_requests(&net, 4);
-	loop_doze(net.transport, SHORT_MS);
-	loop_settle(net.transport, net.server);
+	loop_doze(SHORT_MS);
+	loop_settle(net.server);
 	for (int i = 0; i < 4; i++)
 		ndone += net.owners[i].ndone;
 	is_int(ndone, 1, "all but the first can be cancelled when that is overdue");
@@ -1086,7 +1021,7 @@ test_submit_when_done(void)
 	net.owners[0].then = submit_next;
 	net.owners[0].data = &net;
 	(void) net_submit(&net, 0, "{}");
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	for (int i = 0; i < MAX_OWNERS; i++)
 		ndone += net.owners[i].ndone;
 	is_int(ndone, MAX_OWNERS, "a transfer can be submitted when one is done");
@@ -1107,10 +1042,10 @@ test_submit_in_rounds(void)
 	net.owners[0].then = submit_next;
 	net.owners[0].data = &net;
 	(void) net_submit(&net, 0, "{}");
-	ok(velt_transport_drive(net.transport, &error), "a call to drive");
+	ok(velt_network_drive(loop_network(), &error), "a call to drive");
 	ok(net.owners[1].ndone == 1 && net.owners[MAX_OWNERS - 1].ndone == 0,
 	   "... does not go on for ever");
-	loop_settle(net.transport, net.server);
+	loop_settle(net.server);
 	for (int i = 0; i < MAX_OWNERS; i++)
 		ndone += net.owners[i].ndone;
 	is_int(ndone, MAX_OWNERS, "... but is followed by others");
@@ -1262,7 +1197,6 @@ test_transport(void)
 	test_base_path();
 	test_environment();
 	test_keep_alive();
-	test_descriptors();
 	test_concurrency();
 	test_failures();
 	test_connecting();

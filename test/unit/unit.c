@@ -30,6 +30,7 @@ static const Module modules[] = {
 	{"page", test_page},
 	{"chain", test_chain},
 	{"retry", test_retry},
+	{"network", test_network},
 	{"transport", test_transport},
 	{"attempts", test_attempts},
 	{"cursor", test_cursor},
