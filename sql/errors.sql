@@ -537,6 +537,12 @@ TABLE keys;
 TABLE keys;
 TABLE keys;
 \echo `:requests`
+-- what libcurl cannot decompress will not pass: gzip of two members
+ALTER SERVER velt OPTIONS (DROP retry_timeout);
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAEIRB2sC/6tWKkotLs0pUbKqViouSSwpLVayAgCAZzn2FAAAAB+LCABCEQdrAv9TKi5NTk4tLlbSUUpJLElUsoqOra0FAFU4vBAVAAAA", "headers": {"content-encoding": "gzip"}}}]'
+SELECT state, detail FROM failure('TABLE keys');
+\echo `:requests`
+ALTER SERVER velt OPTIONS (retry_timeout '0');
 -- nobody there
 ALTER SERVER velt OPTIONS (SET api_url 'http://127.0.0.1:1');
 TABLE keys;

@@ -28,7 +28,21 @@ extern CURL *velt_handle_create(const VeltTransportConfig *config,
 								struct curl_slist *headers, CURLSH *share,
 								VeltEventLoop *loop, VeltError *error);
 
-/* What a failed transfer's code means. */
-extern VeltErrorKind velt_handle_error_kind(CURLcode code);
+/*
+ * libcurl 8.6 introduced this code, CURLE_TOO_LARGE.  By its number it is
+ * known whatever libcurl the extension is built with.
+ */
+#define VELT_CODE_TOO_LARGE		((CURLcode) 100)
+
+/* The meaning of a code with which libcurl ends a transfer. */
+typedef struct VeltCodeMeaning
+{
+	CURLcode	code;
+	VeltErrorKind kind;
+	const char *detail;			/* a whole sentence; NULL: libcurl's text */
+} VeltCodeMeaning;
+
+/* Returns the meaning of a code other than CURLE_OK; never NULL. */
+extern const VeltCodeMeaning *velt_handle_code_meaning(CURLcode code);
 
 #endif							/* VELT_CLIENT_HANDLE_H */

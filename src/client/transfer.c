@@ -351,16 +351,39 @@ proxy_refusal(const VeltTransfer *transfer)
 	return status >= 300 ? status : 0;
 }
 
-/* What curl saw go wrong, as an error. */
+/*
+ * Sets the error to what libcurl says of the code, as a sentence.  Errors that
+ * no HTTP request should meet are named by their number, for a bug report.
+ */
 static void
-describe_failure(const VeltTransfer *transfer, CURLcode code,
-				 VeltError *error)
+set_curl_text(const VeltTransfer *transfer, CURLcode code,
+			  VeltErrorKind kind, VeltError *error)
 {
-	VeltErrorKind kind = velt_handle_error_kind(code);
 	char		message[CURL_ERROR_SIZE];
 	const char *text = (transfer->curl_message[0] ? transfer->curl_message :
 						curl_easy_strerror(code));
 	size_t		length;
+
+	velt_error_clean_text(message, sizeof(message), text, strlen(text),
+						  &transfer->config->credentials);
+	message[0] = (char) toupper((unsigned char) message[0]);
+	length = strlen(message);
+	if (length > 0 && message[length - 1] == '.')
+		message[length - 1] = '\0';
+	if (kind == VELT_ERROR_SYSTEM)
+		velt_error_set(error, kind, "libcurl failed with error %d: %s.",
+					   (int) code, message);
+	else
+		velt_error_set(error, kind, "%s.", message);
+}
+
+/* Sets the error to what made libcurl end the attempt with this code. */
+static void
+describe_failure(const VeltTransfer *transfer, CURLcode code,
+				 VeltError *error)
+{
+	const VeltCodeMeaning *meaning = velt_handle_code_meaning(code);
+	VeltErrorKind kind = meaning->kind;
 	int			refusal = proxy_refusal(transfer);
 
 	if (kind == VELT_ERROR_UNAVAILABLE && is_refused_certificate(transfer))
@@ -370,13 +393,10 @@ describe_failure(const VeltTransfer *transfer, CURLcode code,
 		 code == CURLE_WEIRD_SERVER_REPLY) &&
 		(transfer->phase == VELT_PHASE_CONNECT || refusal != 0))
 		kind = VELT_ERROR_CONNECT;
-	velt_error_clean_text(message, sizeof(message), text, strlen(text),
-						  &transfer->config->credentials);
-	message[0] = (char) toupper((unsigned char) message[0]);
-	length = strlen(message);
-	if (length > 0 && message[length - 1] == '.')
-		message[length - 1] = '\0';
-	velt_error_set(error, kind, "%s.", message);
+	if (meaning->detail != NULL)
+		velt_error_set(error, kind, "%s", meaning->detail);
+	else
+		set_curl_text(transfer, code, kind, error);
 	error->transient = (kind == VELT_ERROR_UNAVAILABLE ||
 						velt_error_in_connecting(kind)) &&
 		(refusal == 0 || velt_error_http_status(refusal).transient);

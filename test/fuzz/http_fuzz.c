@@ -80,6 +80,10 @@ check_error(const VeltError *error)
 	static const VeltCredentials credentials = {WORKSPACE_ID, AUTH_TOKEN};
 
 	must(error->kind < VELT_ERROR_KINDS);
+	/* what a server sends is not this machine's fault */
+	must(error->kind != VELT_ERROR_SYSTEM &&
+		 error->kind != VELT_ERROR_CERTIFICATE &&
+		 error->kind != VELT_ERROR_OUT_OF_MEMORY);
 	must(is_utf8(error->detail, strlen(error->detail)));
 	must(is_utf8(error->request_id, strlen(error->request_id)));
 	must(!velt_error_has_credentials(error->detail, strlen(error->detail),

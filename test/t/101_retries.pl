@@ -5,7 +5,9 @@
 use strict;
 use warnings;
 
+use IO::Compress::Gzip qw(gzip);
 use List::Util qw(max);
+use MIME::Base64 qw(encode_base64);
 use POSIX qw(strftime);
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -62,6 +64,27 @@ sub spoil
 			sort { $a <=> $b } keys %do
 		]);
 	return;
+}
+
+sub gzip_of
+{
+	my ($text) = @_;
+	my $bytes;
+
+	gzip(\$text => \$bytes) or die 'gzip failed';
+	return $bytes;
+}
+
+# A reply of these bytes, which it calls gzip.
+sub compressed
+{
+	my ($bytes) = @_;
+
+	return {
+		status => 200,
+		headers => { 'content-encoding' => 'gzip' },
+		body_base64 => encode_base64($bytes, '')
+	};
 }
 
 server('velt', max_concurrency => 32);
@@ -137,6 +160,14 @@ server('velt', max_concurrency => 32);
 		[ '28000', [ 'HTTP 401', { status => 401 } ] ],
 		[ '42501', [ 'HTTP 403', { status => 403 } ] ],
 		[ '08P01', map { [ "HTTP $_", { status => $_ } ] } 302, 304 ],
+		[
+			'08P01',
+			[
+				'gzip of two members',
+				compressed(gzip_of('{"result":') . gzip_of('{}}'))
+			],
+			[ 'bytes behind gzip', compressed(gzip_of('{}') . "\0\0") ]
+		],
 		[
 			'22023',
 			map { [ "API $_", { error => $_ } ] }

@@ -150,6 +150,9 @@ my @replies = (
 		raw('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', 'zz', 'x', '') ],
 	[ '08P01', 'gzip that is none',
 		{ headers => { 'content-encoding' => 'gzip' } } ],
+	[ '08P01', 'bytes behind gzip',
+		{ status => 200, headers => { 'content-encoding' => 'gzip' },
+			body_base64 => 'H4sIAAAAAAAAA6uuBQBDv6ajAgAAAAAA' } ],
 	[ '08P01', 'an unknown encoding',
 		{ headers => { 'content-encoding' => 'rot13' } } ],
 

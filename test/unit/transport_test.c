@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #include "client/handle.h"
+#include "client/transfer.h"
 #include "net.h"
 #include "tap.h"
 #include "unit.h"
@@ -194,6 +195,14 @@ test_concurrency(void)
  * ----------
  */
 
+#define GZIP_HEADERS	"Content-Encoding: gzip\r\nContent-Length: 42\r\n"
+
+/* {"a":"x..."}, 2008 bytes of it */
+#define GZIPPED \
+	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x52\xaa" \
+	"\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x90\x07\x4a\xb5\x00" \
+	"\x5d\x72\x25\xc1\xd8\x07\x00\x00"
+
 typedef struct WireCase
 {
 	const char *name;
@@ -251,6 +260,16 @@ static const WireCase wire_cases[] = {
 	{
 		"gzip that is none",
 		BYTES(HEAD("200", "Content-Encoding: gzip\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"bytes behind gzip",
+		BYTES(HEAD("200", "Content-Encoding: gzip\r\n") GZIPPED "\0\0"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"gzip of two members",
+		BYTES(HEAD("200", "Content-Encoding: gzip\r\n") GZIPPED GZIPPED),
 		VELT_ERROR_NO_ENVELOPE
 	},
 	{
@@ -486,14 +505,6 @@ test_request_id(void)
 		net_close(&net);
 	}
 }
-
-#define GZIP_HEADERS	"Content-Encoding: gzip\r\nContent-Length: 42\r\n"
-
-/* {"a":"x..."}, 2008 bytes of it */
-#define GZIPPED \
-	"\x1f\x8b\x08\x00\x00\x00\x00\x00\x02\x03\xab\x56\x4a\x54\xb2\x52\xaa" \
-	"\x18\x05\xa3\x60\x14\x8c\x82\x51\x30\x0a\x46\xc1\x90\x07\x4a\xb5\x00" \
-	"\x5d\x72\x25\xc1\xd8\x07\x00\x00"
 
 static void
 test_compression(void)
@@ -1102,38 +1113,97 @@ test_signals(void)
  * ----------
  */
 
+/* What libcurl-errors(3) says of the codes that an HTTP request may meet. */
+static VeltErrorKind
+expected_of_code(int code)
+{
+	switch (code)
+	{
+		case CURLE_COULDNT_RESOLVE_PROXY:
+		case CURLE_COULDNT_RESOLVE_HOST:
+		case CURLE_COULDNT_CONNECT:
+		case CURLE_PROXY:
+			return VELT_ERROR_CONNECT;
+		case CURLE_SSL_CONNECT_ERROR:
+			return VELT_ERROR_TLS;
+		case CURLE_HTTP2:
+		case CURLE_PARTIAL_FILE:
+		case CURLE_OPERATION_TIMEDOUT:
+		case CURLE_GOT_NOTHING:
+		case CURLE_SEND_ERROR:
+		case CURLE_RECV_ERROR:
+		case CURLE_SEND_FAIL_REWIND:
+		case CURLE_AGAIN:
+		case CURLE_HTTP2_STREAM:
+			return VELT_ERROR_UNAVAILABLE;
+		case CURLE_BAD_FUNCTION_ARGUMENT:
+		case CURLE_SSL_CERTPROBLEM:
+		case CURLE_SSL_CIPHER:
+		case CURLE_PEER_FAILED_VERIFICATION:
+		case CURLE_SSL_CACERT_BADFILE:
+		case CURLE_SSL_ISSUER_ERROR:
+		case CURLE_SSL_INVALIDCERTSTATUS:
+		case CURLE_SSL_CLIENTCERT:
+			return VELT_ERROR_CERTIFICATE;
+		case CURLE_UNSUPPORTED_PROTOCOL:
+		case CURLE_WEIRD_SERVER_REPLY:
+		case CURLE_WRITE_ERROR:
+		case CURLE_BAD_CONTENT_ENCODING:
+			return VELT_ERROR_NO_ENVELOPE;
+		case CURLE_URL_MALFORMAT:
+			return VELT_ERROR_INVALID_VALUE;
+		case CURLE_OUT_OF_MEMORY:
+			return VELT_ERROR_OUT_OF_MEMORY;
+		case VELT_CODE_TOO_LARGE:
+			return VELT_ERROR_HEADER_SIZE;
+		default:
+			return VELT_ERROR_SYSTEM;
+	}
+}
+
+/* Every code of this libcurl, those of later ones, and numbers beyond. */
 static void
 test_codes(void)
 {
-	static const struct
-	{
-		CURLcode	code;
-		VeltErrorKind kind;
-	}			cases[] = {
-		{CURLE_COULDNT_RESOLVE_HOST, VELT_ERROR_CONNECT},
-		{CURLE_COULDNT_RESOLVE_PROXY, VELT_ERROR_CONNECT},
-		{CURLE_COULDNT_CONNECT, VELT_ERROR_CONNECT},
-		{CURLE_PROXY, VELT_ERROR_CONNECT},
-		{CURLE_SSL_CONNECT_ERROR, VELT_ERROR_TLS},
-		{CURLE_PEER_FAILED_VERIFICATION, VELT_ERROR_CERTIFICATE},
-		{CURLE_SSL_CACERT_BADFILE, VELT_ERROR_CERTIFICATE},
-		{CURLE_SSL_CERTPROBLEM, VELT_ERROR_CERTIFICATE},
-		{CURLE_SSL_ISSUER_ERROR, VELT_ERROR_CERTIFICATE},
-		{CURLE_OUT_OF_MEMORY, VELT_ERROR_OUT_OF_MEMORY},
-		{CURLE_WEIRD_SERVER_REPLY, VELT_ERROR_NO_ENVELOPE},
-		{CURLE_BAD_CONTENT_ENCODING, VELT_ERROR_NO_ENVELOPE},
-		{CURLE_RECV_ERROR, VELT_ERROR_UNAVAILABLE},
-		{CURLE_SEND_ERROR, VELT_ERROR_UNAVAILABLE},
-		{CURLE_GOT_NOTHING, VELT_ERROR_UNAVAILABLE},
-		{CURLE_PARTIAL_FILE, VELT_ERROR_UNAVAILABLE},
-		{CURLE_OPERATION_TIMEDOUT, VELT_ERROR_UNAVAILABLE},
-		{CURLE_HTTP2, VELT_ERROR_UNAVAILABLE},
-		{CURLE_HTTP2_STREAM, VELT_ERROR_UNAVAILABLE},
-	};
+	for (int code = 1; code <= 2 * CURL_LAST; code++)
+		is_int(velt_handle_code_meaning((CURLcode) code)->kind,
+			   expected_of_code(code), "kind of code %d, \"%s\"", code,
+			   curl_easy_strerror((CURLcode) code));
+}
 
-	for (size_t i = 0; i < LENGTH_OF(cases); i++)
-		is_int(velt_handle_error_kind(cases[i].code), cases[i].kind,
-			   "kind of \"%s\"", curl_easy_strerror(cases[i].code));
+/*
+ * A transfer that libcurl ends with a code, in a phase.  The handle has made
+ * no connection.
+ */
+static void
+judge_code(CURLcode code, VeltPhase phase, VeltError *error)
+{
+	VeltTransfer transfer = {0};
+	VeltTransportConfig config = loop_config("http://127.0.0.1:1");
+
+	transfer.config = &config;
+	transfer.easy = curl_easy_init();
+	transfer.phase = phase;
+	(void) velt_transfer_judge(&transfer, code, error);
+	curl_easy_cleanup(transfer.easy);
+}
+
+static void
+test_transient_codes(void)
+{
+	for (int code = 1; code <= 2 * CURL_LAST; code++)
+	{
+		VeltErrorKind kind = expected_of_code(code);
+		bool		passes;
+		VeltError	error;
+
+		passes = kind == VELT_ERROR_CONNECT || kind == VELT_ERROR_TLS ||
+			kind == VELT_ERROR_UNAVAILABLE;
+		judge_code((CURLcode) code, VELT_PHASE_REQUEST, &error);
+		is_int(error.transient, passes, "code %d %s: %s", code,
+			   passes ? "may pass" : "is permanent", error.detail);
+		ok(strstr(error.detail, "disk") == NULL, "... in other words");
+	}
 }
 
 static void
@@ -1218,5 +1288,6 @@ test_transport(void)
 	test_destroy();
 	test_signals();
 	test_codes();
+	test_transient_codes();
 	test_copies();
 }
