@@ -377,12 +377,37 @@ set_curl_text(const VeltTransfer *transfer, CURLcode code,
 		velt_error_set(error, kind, "%s.", message);
 }
 
+/*
+ * Returns whether libcurl refused a header or trailer line for its length.
+ * Before 8.6 it then says that memory was out, which is to be believed only
+ * if there is none for such a line.
+ */
+static bool
+is_long_header(const VeltTransfer *transfer, CURLcode code)
+{
+	curl_off_t	first_byte = 0;
+	void	   *line;
+
+	if (transfer->headers_complete ?
+		code != CURLE_RECV_ERROR ||
+		strncmp(transfer->curl_message, "Out of memory", 13) != 0 :
+		code != CURLE_OUT_OF_MEMORY ||
+		curl_easy_getinfo(transfer->easy, CURLINFO_STARTTRANSFER_TIME_T,
+						  &first_byte) != CURLE_OK || first_byte == 0)
+		return false;
+	line = malloc(CURL_MAX_HTTP_HEADER);
+	free(line);
+	return line != NULL;
+}
+
 /* Sets the error to what made libcurl end the attempt with this code. */
 static void
 describe_failure(const VeltTransfer *transfer, CURLcode code,
 				 VeltError *error)
 {
-	const VeltCodeMeaning *meaning = velt_handle_code_meaning(code);
+	const VeltCodeMeaning *meaning =
+		velt_handle_code_meaning(is_long_header(transfer, code) ?
+								 VELT_CODE_TOO_LARGE : code);
 	VeltErrorKind kind = meaning->kind;
 	int			refusal = proxy_refusal(transfer);
 

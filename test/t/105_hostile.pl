@@ -179,7 +179,14 @@ my @replies = (
 			$success) ],
 	[ '54000', 'an endless body', { endless_body => JSON::PP::true } ],
 	[ '54000', 'endless chunks', { endless_chunks => 8192 } ],
-	[ '54000', 'endless headers', { endless_headers => JSON::PP::true } ]);
+	[ '54000', 'endless headers', { endless_headers => JSON::PP::true } ],
+	[ '54000', 'a header line of some length',
+		raw('HTTP/1.1 200 OK', 'x: ' . 'h' x 90_000, '', '{}') ],
+	[ '54000', 'a header line of great length',
+		raw('HTTP/1.1 200 OK', 'x: ' . 'h' x 200_000, '', '{}') ],
+	[ '54000', 'a trailer line of great length',
+		raw('HTTP/1.1 200 OK', 'transfer-encoding: chunked', '', '2', '{}', '0',
+			'x: ' . 'h' x 200_000, '', '') ]);
 
 # The same, of a server with little patience.
 my @stalling = (

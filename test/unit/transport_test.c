@@ -444,6 +444,30 @@ test_header_limit(size_t size, bool accepted)
 	net_close(&net);
 }
 
+/* libcurl refuses lines of more than 100 kB, which are of no use to anyone. */
+static void
+test_long_line(const char *start, const char *what)
+{
+	size_t		size = 200000;
+	char	   *line = malloc(size);
+	Net			net;
+
+	net_open(&net);
+	net.config.retry_timeout_ms = 120000;
+	(void) net_submit(&net, 0, "{}");
+	(void) net_await_requests(&net, 1);
+	server_send(net.server, 0, start, strlen(start), false);
+	memset(line, 'h', size);
+	server_send(net.server, 0, line, size, false);
+	(void) net_await_done(&net, 0);
+	is_int(net.owners[0].error.kind, VELT_ERROR_HEADER_SIZE, "%s: %s", what,
+		   net.owners[0].error.detail);
+	ok(!net.owners[0].error.transient, "... and no other attempt may help");
+	is_int(server_requests(net.server), 1, "... nor is made");
+	free(line);
+	net_close(&net);
+}
+
 static void
 test_refused_bytes(void)
 {
@@ -1237,6 +1261,10 @@ test_failures(void)
 		test_length(&length_cases[i]);
 	test_header_limit(60000, true);
 	test_header_limit(70000, false);
+	test_long_line("HTTP/1.1 ", "a status line without end");
+	test_long_line("HTTP/1.1 200 OK\r\nX: ", "a header line without end");
+	test_long_line(HEAD("200", "Transfer-Encoding: chunked\r\n")
+				   "2\r\n{}\r\n0\r\nX: ", "a trailer line without end");
 	test_refused_bytes();
 	test_request_id();
 	test_compression();
