@@ -400,14 +400,29 @@ is_long_header(const VeltTransfer *transfer, CURLcode code)
 	return line != NULL;
 }
 
+/* Returns the meaning of the code at this point of the attempt. */
+static const VeltCodeMeaning *
+code_meaning(const VeltTransfer *transfer, CURLcode code)
+{
+	static const VeltCodeMeaning malformed_header = {
+		CURLE_BAD_FUNCTION_ARGUMENT, VELT_ERROR_NO_ENVELOPE,
+		"The response has a malformed header line."
+	};
+
+	/* libcurl checks keys while it connects, and header lines later */
+	if (code == malformed_header.code &&
+		transfer->phase == VELT_PHASE_RESPONSE)
+		return &malformed_header;
+	return velt_handle_code_meaning(is_long_header(transfer, code) ?
+									VELT_CODE_TOO_LARGE : code);
+}
+
 /* Sets the error to what made libcurl end the attempt with this code. */
 static void
 describe_failure(const VeltTransfer *transfer, CURLcode code,
 				 VeltError *error)
 {
-	const VeltCodeMeaning *meaning =
-		velt_handle_code_meaning(is_long_header(transfer, code) ?
-								 VELT_CODE_TOO_LARGE : code);
+	const VeltCodeMeaning *meaning = code_meaning(transfer, code);
 	VeltErrorKind kind = meaning->kind;
 	int			refusal = proxy_refusal(transfer);
 

@@ -1230,6 +1230,20 @@ test_transient_codes(void)
 	}
 }
 
+/* A malformed header line gets the code of an unusable key from libcurl. */
+static void
+test_code_of_headers(void)
+{
+	VeltError	error;
+
+	judge_code(CURLE_BAD_FUNCTION_ARGUMENT, VELT_PHASE_CONNECT, &error);
+	is_int(error.kind, VELT_ERROR_CERTIFICATE,
+		   "a bad argument in connecting is a key's");
+	judge_code(CURLE_BAD_FUNCTION_ARGUMENT, VELT_PHASE_RESPONSE, &error);
+	is_int(error.kind, VELT_ERROR_NO_ENVELOPE,
+		   "... in a response is a header line: %s", error.detail);
+}
+
 static void
 test_copies(void)
 {
@@ -1317,5 +1331,6 @@ test_transport(void)
 	test_signals();
 	test_codes();
 	test_transient_codes();
+	test_code_of_headers();
 	test_copies();
 }
