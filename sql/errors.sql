@@ -219,6 +219,8 @@ TABLE keys;
 TABLE keys;
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 504}}]'
 TABLE keys;
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 511}}]'
+TABLE keys;
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 599}}]'
 TABLE keys;
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 300}}]'
@@ -486,6 +488,12 @@ ALTER SERVER velt OPTIONS (SET retry_timeout '500ms');
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 503}}]'
 SELECT state, hint FROM failure('TABLE keys');
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 429, "headers": {"retry-after": "70"}}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 522}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 421}}]'
+SELECT state, hint FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 501, "headers": {"retry-after": "70"}}}]'
 SELECT state, hint FROM failure('TABLE keys');
 \! $VELT_SIM faults '[{"times": 1, "do": {"reset": "in_body"}}]'
 SELECT state, hint FROM failure('TABLE keys');

@@ -21,23 +21,23 @@ typedef struct ApiStatus
 } ApiStatus;
 
 static const ApiStatus api_statuses[] = {
-	{"UNAUTHENTICATED", {VELT_ERROR_UNAUTHENTICATED, false}},
-	{"PERMISSION_DENIED", {VELT_ERROR_PERMISSION_DENIED, false}},
-	{"NOT_FOUND", {VELT_ERROR_NOT_FOUND, false}},
-	{"INVALID_ARGUMENT", {VELT_ERROR_INVALID_REQUEST, false}},
-	{"FAILED_PRECONDITION", {VELT_ERROR_INVALID_REQUEST, false}},
-	{"OUT_OF_RANGE", {VELT_ERROR_INVALID_REQUEST, false}},
-	{"ALREADY_EXISTS", {VELT_ERROR_INVALID_REQUEST, false}},
-	{"UNIMPLEMENTED", {VELT_ERROR_INVALID_REQUEST, false}},
-	{"RESOURCE_EXHAUSTED", {VELT_ERROR_EXHAUSTED, true}},
-	{"INTERNAL", {VELT_ERROR_UNAVAILABLE, true}},
-	{"UNAVAILABLE", {VELT_ERROR_UNAVAILABLE, true}},
-	{"DEADLINE_EXCEEDED", {VELT_ERROR_UNAVAILABLE, true}},
-	{"ABORTED", {VELT_ERROR_UNAVAILABLE, true}},
-	{"UNKNOWN", {VELT_ERROR_UNAVAILABLE, false}},
-	{"CANCELLED", {VELT_ERROR_UNAVAILABLE, false}},
-	{"DATA_LOSS", {VELT_ERROR_UNAVAILABLE, false}},
-	{NULL, {VELT_ERROR_NONE, false}}
+	{"UNAUTHENTICATED", {VELT_ERROR_UNAUTHENTICATED, false, false}},
+	{"PERMISSION_DENIED", {VELT_ERROR_PERMISSION_DENIED, false, false}},
+	{"NOT_FOUND", {VELT_ERROR_NOT_FOUND, false, false}},
+	{"INVALID_ARGUMENT", {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{"FAILED_PRECONDITION", {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{"OUT_OF_RANGE", {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{"ALREADY_EXISTS", {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{"UNIMPLEMENTED", {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{"RESOURCE_EXHAUSTED", {VELT_ERROR_EXHAUSTED, true, false}},
+	{"INTERNAL", {VELT_ERROR_UNAVAILABLE, true, false}},
+	{"UNAVAILABLE", {VELT_ERROR_UNAVAILABLE, true, false}},
+	{"DEADLINE_EXCEEDED", {VELT_ERROR_UNAVAILABLE, true, false}},
+	{"ABORTED", {VELT_ERROR_UNAVAILABLE, true, false}},
+	{"UNKNOWN", {VELT_ERROR_UNAVAILABLE, false, false}},
+	{"CANCELLED", {VELT_ERROR_UNAVAILABLE, false, false}},
+	{"DATA_LOSS", {VELT_ERROR_UNAVAILABLE, false, false}},
+	{NULL, {VELT_ERROR_NONE, false, false}}
 };
 
 typedef struct HttpStatus
@@ -50,21 +50,31 @@ typedef struct HttpStatus
 /*
  * The first row that holds a status decides.  A proxy that refuses to connect
  * is a failure to connect whatever its status, which says only whether to ask
- * it again.
+ * it again.  A Retry-After calls any trouble of a server temporary; with 4xx,
+ * which find fault with the request, RFC 9110 gives it that meaning for 413
+ * alone.  Statuses above 511 are those of content delivery networks and load
+ * balancers.
  */
 static const HttpStatus http_statuses[] = {
-	{401, 401, {VELT_ERROR_UNAUTHENTICATED, false}},
-	{403, 403, {VELT_ERROR_PERMISSION_DENIED, false}},
-	{404, 404, {VELT_ERROR_NOT_FOUND, false}},
-	{407, 407, {VELT_ERROR_CONNECT, false}},
-	{408, 408, {VELT_ERROR_UNAVAILABLE, false}},
-	{410, 410, {VELT_ERROR_NOT_FOUND, false}},
-	{429, 429, {VELT_ERROR_EXHAUSTED, true}},
-	{400, 499, {VELT_ERROR_INVALID_REQUEST, false}},
-	{500, 500, {VELT_ERROR_UNAVAILABLE, true}},
-	{502, 504, {VELT_ERROR_UNAVAILABLE, true}},
-	{500, 599, {VELT_ERROR_UNAVAILABLE, false}},
-	{0, 0, {VELT_ERROR_PROTOCOL, false}}
+	{401, 401, {VELT_ERROR_UNAUTHENTICATED, false, false}},
+	{403, 403, {VELT_ERROR_PERMISSION_DENIED, false, false}},
+	{404, 404, {VELT_ERROR_NOT_FOUND, false, false}},
+	{407, 407, {VELT_ERROR_CONNECT, false, false}},
+	{408, 408, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{410, 410, {VELT_ERROR_NOT_FOUND, false, false}},
+	{413, 413, {VELT_ERROR_INVALID_REQUEST, false, true}},
+	{421, 421, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{425, 425, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{429, 429, {VELT_ERROR_EXHAUSTED, true, false}},
+	{400, 499, {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{500, 500, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{502, 504, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{511, 511, {VELT_ERROR_CONNECT, false, true}},	/* a network's login */
+	{520, 527, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{529, 530, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{598, 599, {VELT_ERROR_UNAVAILABLE, true, false}},
+	{500, 599, {VELT_ERROR_UNAVAILABLE, false, true}},
+	{0, 0, {VELT_ERROR_PROTOCOL, false, false}}
 };
 
 bool

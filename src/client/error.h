@@ -56,6 +56,7 @@ typedef struct VeltError
 	VeltErrorKind kind;
 	bool		enveloped;		/* the API itself said so, by a status we know */
 	bool		transient;		/* the same request may yet succeed */
+	bool		if_retry_after; /* ... if the response has a Retry-After */
 	bool		gave_up;		/* it might have, but retries are used up */
 	int			http_status;	/* 0 while no response had begun */
 	char		detail[VELT_DETAIL_BYTES];	/* one or more whole sentences */
@@ -85,6 +86,7 @@ typedef struct VeltStatus
 {
 	VeltErrorKind kind;			/* NONE: it is in no table */
 	bool		transient;		/* asking again may help */
+	bool		if_retry_after; /* ... if the response has a Retry-After */
 } VeltStatus;
 
 extern VeltStatus velt_error_api_status(const char *status, size_t length);

@@ -133,6 +133,7 @@ http_error(int http_status, VeltError *error)
 					   http_status);
 	error->http_status = http_status;
 	error->transient = meaning.transient;
+	error->if_retry_after = meaning.if_retry_after;
 	return false;
 }
 
@@ -287,8 +288,9 @@ static bool
 api_error(VeltPage *page, int http_status, VeltError *error)
 {
 	VeltString	code;
-	VeltStatus	meaning = {VELT_ERROR_NONE, false};
+	VeltStatus	meaning = {VELT_ERROR_NONE, false, false};
 	bool		known;
+	bool		detailed;
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
@@ -312,8 +314,9 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	error->http_status = http_status;
 	error->enveloped = known;
 	/* an error that carries details is documented to be permanent */
-	error->transient = meaning.transient &&
-		page->arrived[VELT_AT_ERROR_DETAILS].kind <= VELT_JSON_NULL;
+	detailed = page->arrived[VELT_AT_ERROR_DETAILS].kind > VELT_JSON_NULL;
+	error->transient = meaning.transient && !detailed;
+	error->if_retry_after = meaning.if_retry_after && !detailed;
 	return false;
 }
 

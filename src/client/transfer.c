@@ -170,6 +170,14 @@ check_length(VeltTransfer *transfer)
 	return transfer->sink->expect(transfer->owner, length, &transfer->error);
 }
 
+/* Returns whether a header line begins with the name and its colon. */
+static bool
+is_header(const char *line, size_t length, const char *name)
+{
+	return length >= strlen(name) &&
+		strncasecmp(line, name, strlen(name)) == 0;
+}
+
 static size_t
 receive_header(char *bytes, size_t size, size_t count, void *data)
 {
@@ -177,7 +185,9 @@ receive_header(char *bytes, size_t size, size_t count, void *data)
 
 	transfer->phase = VELT_PHASE_RESPONSE;
 	if (size * count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
-		transfer->headers_complete = false;
+		transfer->headers_complete = transfer->retry_after = false;
+	else if (is_header(bytes, size * count, "Retry-After:"))
+		transfer->retry_after = true;
 	else if (bytes[0] == '\r' || bytes[0] == '\n')
 	{
 		transfer->headers_complete = true;
@@ -288,6 +298,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	transfer->resend_free = false;
 	transfer->header_bytes = 0;
 	transfer->headers_complete = false;
+	transfer->retry_after = false;
 	transfer->sockets[0] = transfer->sockets[1] = -1;
 	transfer->died = false;
 	transfer->error.kind = VELT_ERROR_NONE;
@@ -301,6 +312,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	curl_easy_setopt(easy, CURLOPT_WRITEDATA, transfer);
 	curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, transfer->curl_message);
 	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, transfer->body);
+	curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, transfer->fresh ? 1L : 0L);
 	return curl_easy_setopt(easy, CURLOPT_URL, transfer->url) == CURLE_OK;
 }
 
@@ -534,6 +546,8 @@ velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 								   error))
 		return true;
 	note_response(transfer, error);
+	error->transient |= error->if_retry_after && transfer->retry_after;
+	transfer->fresh = error->http_status == 421;
 	return false;
 }
 

@@ -37,6 +37,7 @@ struct VeltTransfer
 	VeltRetry	retry;
 	int64_t		not_before_ms;	/* when a backoff ends; 0: none */
 	bool		slept;			/* it ran while nobody drove */
+	bool		fresh;			/* the next attempt needs a new connection */
 	bool		resend_free;	/* ... and its connection may be lost for that */
 
 	/* of the attempt at hand */
@@ -46,6 +47,7 @@ struct VeltTransfer
 	size_t		header_bytes;
 	bool		headers_complete;
 	bool		connects;		/* it needs a new connection */
+	bool		retry_after;	/* the response has such a header */
 	int			sockets[VELT_SOCKETS_NOTED];	/* opened for it; -1: none */
 	bool		died;			/* the exchange broke off */
 	VeltError	error;			/* why a callback ended it, or kind NONE */

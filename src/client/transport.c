@@ -219,7 +219,7 @@ find_connection(VeltTransfer *transfer)
 	VeltTransport *transport = transfer->transport;
 	VeltNetwork *network = transport->network;
 
-	transfer->connects =
+	transfer->connects = transfer->fresh ||
 		velt_event_loop_sockets(network->loop,
 								transport) <= transport->nrunning;
 	transport->starved = transfer->connects &&

@@ -96,7 +96,27 @@ server('velt', max_concurrency => 32);
 {
 	my $envelope = { error => { status => 'ABORTED', message => 'Again.' } };
 	my @passing = (
-		(map { [ "HTTP $_", { status => $_ } ] } 429, 500, 502, 503, 504),
+		(
+			map { [ "HTTP $_", { status => $_ } ] } 408, 421, 425, 429, 500,
+			502, 503, 504, 520, 521, 522, 523, 524, 525, 526, 527, 529, 530,
+			598, 599
+		),
+		(
+			map {
+				[
+					"HTTP $_ with Retry-After",
+					{ status => $_, headers => { 'retry-after' => '1' } }
+				]
+			} 413, 501, 505, 511
+		),
+		[
+			'an unknown status, HTTP 501, with Retry-After',
+			{
+				error => 'TEAPOT',
+				http => 501,
+				headers => { 'retry-after' => '1' }
+			}
+		],
 		[ 'HTTP 502 with a page', { status => 502, body => '<html>Bad' } ],
 		[ 'HTTP 503 with a result', { status => 503, json => { result => {} } } ],
 		(
@@ -154,11 +174,29 @@ server('velt', max_concurrency => 32);
 
 {
 	my @final = (
-		[ '22023', map { [ "HTTP $_", { status => $_ } ] } 400, 409, 422, 499 ],
-		[ '08006', map { [ "HTTP $_", { status => $_ } ] } 408, 501, 505, 599 ],
+		[
+			'22023',
+			(
+				map { [ "HTTP $_", { status => $_ } ] } 400, 409, 413, 422,
+				499
+			),
+			[
+				'HTTP 409 with Retry-After',
+				{ status => 409, headers => { 'retry-after' => '1' } }
+			]
+		],
+		[ '08006', map { [ "HTTP $_", { status => $_ } ] } 501, 505, 528 ],
+		[ '08001', [ 'HTTP 511', { status => 511 } ] ],
 		[ '42704', map { [ "HTTP $_", { status => $_ } ] } 404, 410 ],
 		[ '28000', [ 'HTTP 401', { status => 401 } ] ],
-		[ '42501', [ 'HTTP 403', { status => 403 } ] ],
+		[
+			'42501',
+			[ 'HTTP 403', { status => 403 } ],
+			[
+				'HTTP 403 with Retry-After',
+				{ status => 403, headers => { 'retry-after' => '1' } }
+			]
+		],
 		[ '08P01', map { [ "HTTP $_", { status => $_ } ] } 302, 304 ],
 		[
 			'08P01',
@@ -185,6 +223,14 @@ server('velt', max_concurrency => 32);
 			[
 				'API PERMISSION_DENIED, HTTP 503',
 				{ error => 'PERMISSION_DENIED', http => 503 }
+			],
+			[
+				'the same with Retry-After',
+				{
+					error => 'PERMISSION_DENIED',
+					http => 503,
+					headers => { 'retry-after' => '1' }
+				}
 			]
 		],
 		[
@@ -346,6 +392,9 @@ server('velt', max_concurrency => 32);
 	for my $failure (
 		[ { status => 503 }, '08006' ],
 		[ { status => 429 }, '53000' ],
+		[ { status => 408 }, '08006' ],
+		[ { status => 421 }, '08006' ],
+		[ { status => 522 }, '08006' ],
 		[ { error => 'RESOURCE_EXHAUSTED' }, '53000' ],
 		[ { error => 'ABORTED' }, '08006' ],
 		[ { reset => 'in_body' }, '08006' ],

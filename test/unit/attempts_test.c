@@ -171,6 +171,32 @@ static const AttemptCase attempt_cases[] = {
 	{"HTTP 502", HEAD("502", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
 	{"HTTP 503", HEAD("503", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
 	{"HTTP 504", HEAD("504", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 408", HEAD("408", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 421", HEAD("421", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 425", HEAD("425", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 520", HEAD("520", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 527", HEAD("527", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 529", HEAD("529", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 530", HEAD("530", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 598", HEAD("598", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{"HTTP 599", HEAD("599", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2},
+	{
+		"HTTP 501 with Retry-After", HEAD("501", EMPTY "Retry-After: 1\r\n"),
+		ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"HTTP 505 with Retry-After of nothing",
+		HEAD("505", EMPTY "retry-after: 0\r\n"), ANSWERS, 0,
+		VELT_ERROR_UNAVAILABLE, 2
+	},
+	{
+		"HTTP 511 with Retry-After", HEAD("511", EMPTY "Retry-After: 1\r\n"),
+		ANSWERS, 0, VELT_ERROR_CONNECT, 2
+	},
+	{
+		"HTTP 413 with Retry-After", HEAD("413", EMPTY "Retry-After: 1\r\n"),
+		ANSWERS, 0, VELT_ERROR_INVALID_REQUEST, 2
+	},
 	{
 		"HTTP 503 with a text that nobody wants",
 		HEAD("503", "Content-Length: 6\r\n") "<html>", ANSWERS, 1,
@@ -179,8 +205,23 @@ static const AttemptCase attempt_cases[] = {
 	{"HTTP 400", HEAD("400", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 401", HEAD("401", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
 	{"HTTP 404", HEAD("404", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
-	{"HTTP 408", HEAD("408", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
-	{"HTTP 501", HEAD("501", EMPTY), ANSWERS, 0, VELT_ERROR_PROTOCOL, 1},
+	{"HTTP 413", HEAD("413", EMPTY), ANSWERS, 0, VELT_ERROR_INVALID_REQUEST, 1},
+	{"HTTP 501", HEAD("501", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 1},
+	{"HTTP 511", HEAD("511", EMPTY), ANSWERS, 0, VELT_ERROR_CONNECT, 1},
+	{"HTTP 528", HEAD("528", EMPTY), ANSWERS, 0, VELT_ERROR_UNAVAILABLE, 1},
+	{
+		"HTTP 400 with Retry-After", HEAD("400", EMPTY "Retry-After: 1\r\n"),
+		ANSWERS, 0, VELT_ERROR_PROTOCOL, 1
+	},
+	{
+		"HTTP 403 with Retry-After", HEAD("403", EMPTY "Retry-After: 1\r\n"),
+		ANSWERS, 0, VELT_ERROR_PROTOCOL, 1
+	},
+	{
+		"HTTP 501 with Retry-After, but of 103",
+		HEAD("103", "Retry-After: 1\r\n") HEAD("501", EMPTY), ANSWERS, 0,
+		VELT_ERROR_UNAVAILABLE, 1
+	},
 	{
 		"HTTP 302", HEAD("302", EMPTY "Retry-After: 1\r\n"), ANSWERS, 0,
 		VELT_ERROR_PROTOCOL, 1
@@ -265,6 +306,29 @@ test_attempt(const AttemptCase *c)
 		   "... which are counted");
 	is_int(net.owners[0].nbegun, c->nattempts, "... and have begun");
 	is_int(net.owners[0].ndone, 1, "... and end once");
+	net_close(&net);
+}
+
+/* 421: a connection that leads to the wrong server is not used again. */
+static void
+test_misdirected(int status, int nconnections)
+{
+	Net			net;
+
+	open_retrying(&net);
+	(void) net_submit(&net, 0, "{}");
+	(void) net_await_requests(&net, 1);
+	server_answer(net.server, 0, status, "{}");
+	pass(&net, wait_begun(&net));
+	(void) net_await_requests(&net, 2);
+	server_answer(net.server, 1, 200, "{}");
+	ok(net_await_done(&net, 0) && net.owners[0].ok,
+	   "HTTP %d, then an answer", status);
+	is_int(server_connections(net.server), nconnections,
+		   "... from so many connections");
+	ok(net_exchange(&net, 1), "... and another request");
+	is_int(server_connections(net.server), nconnections,
+		   "... over one of these");
 	net_close(&net);
 }
 
@@ -1130,8 +1194,8 @@ static const ProxyCase proxy_cases[] = {
 	{"HTTP 403", HEAD("403", EMPTY), 1},
 	{"HTTP 404", HEAD("404", EMPTY), 1},
 	{"HTTP 405", HEAD("405", EMPTY), 1},
-	{"HTTP 408", HEAD("408", EMPTY), 1},
 	{"HTTP 501", HEAD("501", EMPTY), 1},
+	{"HTTP 408", HEAD("408", EMPTY), 3},
 	{"HTTP 429", HEAD("429", EMPTY), 3},
 	{"HTTP 500", HEAD("500", EMPTY), 3},
 	{"HTTP 502", HEAD("502", EMPTY), 3},
@@ -1492,6 +1556,8 @@ test_retrying(void)
 {
 	for (size_t i = 0; i < LENGTH_OF(attempt_cases); i++)
 		test_attempt(&attempt_cases[i]);
+	test_misdirected(503, 1);
+	test_misdirected(421, 2);
 	test_never_retry();
 	test_giving_up();
 	for (size_t i = 0; i < LENGTH_OF(wish_cases); i++)

@@ -28,9 +28,11 @@ judge(int http_status, VeltError *error)
 
 	if (http_status == 200)
 		return true;
-	velt_error_set(error, meaning.transient ? meaning.kind :
-				   VELT_ERROR_PROTOCOL, "HTTP %d.", http_status);
+	velt_error_set(error, meaning.transient || meaning.if_retry_after ?
+				   meaning.kind : VELT_ERROR_PROTOCOL, "HTTP %d.",
+				   http_status);
 	error->transient = meaning.transient;
+	error->if_retry_after = meaning.if_retry_after;
 	return false;
 }
 

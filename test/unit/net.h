@@ -56,7 +56,7 @@ extern void net_close(Net *net);
 
 /*
  * A request of owner i, who takes 200 alone for an answer, and for an error
- * that may pass what is one by its HTTP status.
+ * that may pass what is one by its HTTP status, with Retry-After or without.
  */
 extern bool net_submit(Net *net, int i, const char *body);
 

@@ -74,6 +74,7 @@ make_layout(const char *resource, const char *const *pointers, int npointers)
 
 #define ENVELOPED	1
 #define TRANSIENT	2
+#define IF_RETRY_AFTER	4
 
 typedef struct ResponseCase
 {
@@ -400,7 +401,7 @@ static const ResponseCase response_cases[] = {
 	},
 	{"api_keys", 410, "", VELT_ERROR_NOT_FOUND, 0, NULL},
 	{"api_keys", 407, "", VELT_ERROR_CONNECT, 0, NULL},
-	{"api_keys", 408, "", VELT_ERROR_UNAVAILABLE, 0, NULL},
+	{"api_keys", 408, "", VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
 	{"api_keys", 418, "{}", VELT_ERROR_INVALID_REQUEST, 0, NULL},
 	{"api_keys", 429, "Too many", VELT_ERROR_EXHAUSTED, TRANSIENT, NULL},
 	{"api_keys", 500, "", VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
@@ -415,7 +416,8 @@ static const ResponseCase response_cases[] = {
 		"{\"message\":\"later\"}",
 		VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL
 	},
-	{"api_keys", 599, "[", VELT_ERROR_UNAVAILABLE, 0, NULL},
+	{"api_keys", 501, "", VELT_ERROR_UNAVAILABLE, IF_RETRY_AFTER, NULL},
+	{"api_keys", 599, "[", VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
 	{"api_keys", 600, KEYS(""), VELT_ERROR_PROTOCOL, 0, NULL},
 	{
 		"api_keys", 301,
@@ -592,6 +594,21 @@ static const ResponseCase response_cases[] = {
 	},
 	{"api_keys", 503, FAILURE("", ""), VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL},
 	{
+		"api_keys", 501,
+		FAILURE("TEAPOT", ""),
+		VELT_ERROR_UNAVAILABLE, IF_RETRY_AFTER, NULL
+	},
+	{
+		"api_keys", 501,
+		FAILURE("TEAPOT", ",\"details\":[]"),
+		VELT_ERROR_UNAVAILABLE, 0, NULL
+	},
+	{
+		"api_keys", 501,
+		FAILURE("PERMISSION_DENIED", ""),
+		VELT_ERROR_PERMISSION_DENIED, ENVELOPED, NULL
+	},
+	{
 		"api_keys", 503,
 		FAILURE("\\ud800", ""),
 		VELT_ERROR_UNAVAILABLE, TRANSIENT, NULL
@@ -632,7 +649,8 @@ test_response(const ResponseCase *c)
 	bool		answer = respond(layout, c, 1000000, &error);
 	bool		again = respond(layout, c, 1, &bytewise);
 	int			flags = (error.enveloped * ENVELOPED +
-						 error.transient * TRANSIENT);
+						 error.transient * TRANSIENT +
+						 error.if_retry_after * IF_RETRY_AFTER);
 
 	is_int(error.kind, c->kind, "%s, HTTP %d: %s", c->resource,
 		   c->http_status, c->body);
