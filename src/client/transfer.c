@@ -131,45 +131,6 @@ before_request(void *data, char *peer, char *local, int peer_port,
 	return CURL_PREREQFUNC_OK;
 }
 
-/* A decimal number; one that is too large counts as the largest. */
-static bool
-parse_length(const char *text, uint64_t *length)
-{
-	*length = 0;
-	do
-	{
-		int			digit = *text - '0';
-
-		if (digit < 0 || digit > 9)
-			return false;
-		if (*length > (UINT64_MAX - digit) / 10)
-			*length = UINT64_MAX;
-		else
-			*length = *length * 10 + digit;
-	} while (*++text != '\0');
-	return true;
-}
-
-/*
- * All headers of the response are there; or of one of status 1xx, or its
- * trailers, which libcurl keeps apart.  A length that is none is libcurl's to
- * judge, and with chunks none matters.
- */
-static bool
-check_length(VeltTransfer *transfer)
-{
-	struct curl_header *header;
-	uint64_t	length;
-
-	if (curl_easy_header(transfer->easy, "transfer-encoding", 0, CURLH_HEADER,
-						 -1, &header) == CURLHE_OK ||
-		curl_easy_header(transfer->easy, "content-length", 0, CURLH_HEADER,
-						 -1, &header) != CURLHE_OK ||
-		!parse_length(header->value, &length))
-		return true;
-	return transfer->sink->expect(transfer->owner, length, &transfer->error);
-}
-
 /* Returns whether a header line begins with the name and its colon. */
 static bool
 is_header(const char *line, size_t length, const char *name)
@@ -178,22 +139,105 @@ is_header(const char *line, size_t length, const char *name)
 		strncasecmp(line, name, strlen(name)) == 0;
 }
 
+/*
+ * Reads a decimal number with space around it, and steps behind both; false if
+ * there is none.  A number that is too large counts as the largest.
+ */
+static bool
+read_number(const char **at, const char *end, uint64_t *number)
+{
+	const char *digits;
+
+	while (*at < end && isspace((unsigned char) **at))
+		(*at)++;
+	*number = 0;
+	for (digits = *at; *at < end && **at >= '0' && **at <= '9'; (*at)++)
+	{
+		int			digit = **at - '0';
+
+		if (*number > (UINT64_MAX - digit) / 10)
+			*number = UINT64_MAX;
+		else
+			*number = *number * 10 + digit;
+	}
+	if (*at == digits)
+		return false;
+	while (*at < end && isspace((unsigned char) **at))
+		(*at)++;
+	return true;
+}
+
+/*
+ * Notes the lengths that a Content-Length header gives.  Proxies join several
+ * headers to one with commas.  Equal lengths are one (RFC 9110); where they
+ * differ, bytes of one response could be taken for another's.
+ */
+static bool
+note_lengths(VeltTransfer *transfer, const char *at, const char *end)
+{
+	do
+	{
+		uint64_t	length;
+
+		if (!read_number(&at, end, &length) || (at < end && *at != ','))
+			return velt_error_set(&transfer->error, VELT_ERROR_NO_ENVELOPE,
+								  "The response has a Content-Length that is not a number.");
+		if (transfer->has_length && length != transfer->length)
+			return velt_error_set(&transfer->error, VELT_ERROR_NO_ENVELOPE,
+								  "The response has two different lengths in its Content-Length headers.");
+		transfer->has_length = true;
+		transfer->length = length;
+	} while (at++ < end);
+	return true;
+}
+
+/* Forgets the headers of an earlier response, which may have been a 1xx. */
+static void
+begin_headers(VeltTransfer *transfer)
+{
+	transfer->headers_complete = false;
+	transfer->retry_after = false;
+	transfer->has_length = false;
+	transfer->has_encoding = false;
+}
+
+/* Notes a line of the headers, or their end; false with the error set. */
+static bool
+note_header(VeltTransfer *transfer, const char *line, size_t length)
+{
+	static const char length_name[] = "Content-Length:";
+
+	if (is_header(line, length, "HTTP/"))
+		begin_headers(transfer);
+	else if (is_header(line, length, length_name))
+		return note_lengths(transfer, line + strlen(length_name),
+							line + length);
+	else if (is_header(line, length, "Transfer-Encoding:"))
+		transfer->has_encoding = true;
+	else if (is_header(line, length, "Retry-After:"))
+		transfer->retry_after = true;
+	else if (line[0] == '\r' || line[0] == '\n')
+	{
+		transfer->headers_complete = true;
+		/* with chunks the length does not matter */
+		return !transfer->has_length || transfer->has_encoding ||
+			transfer->sink->expect(transfer->owner, transfer->length,
+								   &transfer->error);
+	}
+	return true;
+}
+
 static size_t
 receive_header(char *bytes, size_t size, size_t count, void *data)
 {
 	VeltTransfer *transfer = data;
 
 	transfer->phase = VELT_PHASE_RESPONSE;
-	if (size * count >= 5 && memcmp(bytes, "HTTP/", 5) == 0)
-		transfer->headers_complete = transfer->retry_after = false;
-	else if (is_header(bytes, size * count, "Retry-After:"))
-		transfer->retry_after = true;
-	else if (bytes[0] == '\r' || bytes[0] == '\n')
-	{
-		transfer->headers_complete = true;
-		if (!check_length(transfer))
-			return 0;
-	}
+	/* trailers say nothing that matters here */
+	if ((!transfer->headers_complete ||
+		 is_header(bytes, size * count, "HTTP/")) &&
+		!note_header(transfer, bytes, size * count))
+		return 0;
 	transfer->header_bytes += size * count;
 	if (transfer->header_bytes <= MAX_HEADER_BYTES)
 		return size * count;
@@ -297,8 +341,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	transfer->slept = false;
 	transfer->resend_free = false;
 	transfer->header_bytes = 0;
-	transfer->headers_complete = false;
-	transfer->retry_after = false;
+	begin_headers(transfer);
 	transfer->sockets[0] = transfer->sockets[1] = -1;
 	transfer->died = false;
 	transfer->error.kind = VELT_ERROR_NONE;

@@ -48,6 +48,9 @@ struct VeltTransfer
 	bool		headers_complete;
 	bool		connects;		/* it needs a new connection */
 	bool		retry_after;	/* the response has such a header */
+	bool		has_encoding;	/* ... and a Transfer-Encoding */
+	bool		has_length;		/* ... and a Content-Length: */
+	uint64_t	length;
 	int			sockets[VELT_SOCKETS_NOTED];	/* opened for it; -1: none */
 	bool		died;			/* the exchange broke off */
 	VeltError	error;			/* why a callback ended it, or kind NONE */

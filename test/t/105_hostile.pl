@@ -141,8 +141,14 @@ my @replies = (
 			'{}') ],
 	[ '08P01', 'no HTTP', raw("\0\1\2\3 what is this") ],
 	[ '08P01', 'HTTP/0.9', raw($success) ],
-	[ '08P01', 'two lengths',
+	[ '08P01', 'a length that is none',
 		raw('HTTP/1.1 200 OK', 'content-length: 9', 'content-length: x', '', '{}') ],
+	[ '08P01', 'two lengths',
+		raw('HTTP/1.1 200 OK', 'content-length: 5',
+			'content-length: ' . length $success, '', $success) ],
+	[ '08P01', 'two lengths in a line',
+		raw('HTTP/1.1 200 OK', 'content-length: ' . length($success) . ', 5', '',
+			$success) ],
 	[ '08P01', 'a length below zero',
 		raw('HTTP/1.1 200 OK', 'content-length: -5', '', $success) ],
 	# broken framing cannot be told from a broken connection
@@ -282,6 +288,10 @@ $api->reset;
 		body("\r\n\t $success \n" =~ s/"K"/null/r),
 		raw('HTTP/1.1 200 OK', 'content-length: 0000000' . length $right, '',
 			$right),
+		raw('HTTP/1.1 200 OK', ('content-length: ' . length $right) x 2, '',
+			$right),
+		raw('HTTP/1.1 200 OK', 'content-length: ' . join(', ', (length $right) x 2),
+			'', $right),
 		spoilt('"n"', '"n","more":{"a":[1e400,-0,{"b":[]}]}')->(
 			key_id($good_key)));
 

@@ -273,6 +273,46 @@ static const WireCase wire_cases[] = {
 		VELT_ERROR_NO_ENVELOPE
 	},
 	{
+		"two equal lengths",
+		BYTES(HEAD("200", "Content-Length: 2\r\ncontent-length:02 \r\n") "{}"),
+		VELT_ERROR_NONE
+	},
+	{
+		"two equal lengths in a line",
+		BYTES(HEAD("200", "Content-Length: 2, 2\r\n") "{}"), VELT_ERROR_NONE
+	},
+	{
+		"a length, and another of 103",
+		BYTES(HEAD("103", "Content-Length: 5\r\n")
+			  HEAD("200", "Content-Length: 2\r\n") "{}"),
+		VELT_ERROR_NONE
+	},
+	{
+		"two lengths, the first one right",
+		BYTES(HEAD("200", "Content-Length: 2\r\nContent-Length: 1\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"two lengths, the second one right",
+		BYTES(HEAD("200", "Content-Length: 1\r\nContent-Length: 2\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"two lengths in a line",
+		BYTES(HEAD("200", "Content-Length: 2, 1\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"a length and nothing behind a comma",
+		BYTES(HEAD("200", "Content-Length: 2,\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
+		"a length with a unit",
+		BYTES(HEAD("200", "Content-Length: 2 bytes\r\n") "{}"),
+		VELT_ERROR_NO_ENVELOPE
+	},
+	{
 		"a redirect",
 		BYTES(HEAD("302", "Location: /elsewhere\r\nContent-Length: 0\r\n")),
 		VELT_ERROR_PROTOCOL
