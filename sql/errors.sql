@@ -285,6 +285,14 @@ TABLE keys;
 \echo `:requests`
 \set VERBOSITY default
 
+-- no body, and no address to go to
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 204}}]'
+TABLE keys;
+\echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 304}}]'
+TABLE keys;
+\echo :SQLSTATE
+
 -- another shape
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 200, "json": {}}}]'
 TABLE keys;
@@ -298,9 +306,21 @@ TABLE keys;
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data"]]}}]'
 TABLE keys;
 \echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/authTokens"]]}}]'
+TABLE tokens;
+\echo :SQLSTATE
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/3", "velt_api_key_000004"]]}}]'
 TABLE keys;
 \echo :SQLSTATE
+-- a workspace without an id is none, also to velt_fdw_check
+\! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data", {}]]}}]'
+TABLE ws;
+\echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/id", 5]]}}]'
+TABLE ws;
+\echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/id", null]]}}]'
+SELECT step, ok, detail FROM public.velt_fdw_check('velt') WHERE NOT ok;
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/nextPageToken", 5]]}}]'
 TABLE keys;
 \echo :SQLSTATE

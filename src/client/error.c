@@ -127,6 +127,29 @@ velt_error_http_status(int http_status)
 	return row->meaning;
 }
 
+/* Returns whether the status by itself sends a client to another address. */
+static bool
+is_redirect(int http_status)
+{
+	return (http_status >= 301 && http_status <= 303) ||
+		http_status == 307 || http_status == 308;
+}
+
+bool
+velt_error_set_http(VeltError *error, int http_status)
+{
+	VeltStatus	meaning = velt_error_http_status(http_status);
+
+	velt_error_set(error, meaning.kind, is_redirect(http_status) ?
+				   "The server replied HTTP %d; redirects are not followed." :
+				   "The server replied HTTP %d and no error of the API.",
+				   http_status);
+	error->http_status = http_status;
+	error->transient = meaning.transient;
+	error->if_retry_after = meaning.if_retry_after;
+	return false;
+}
+
 static int
 hex_digit(char c)
 {

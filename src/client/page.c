@@ -5,6 +5,8 @@
  */
 #include "client/page.h"
 
+#include <ctype.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +14,9 @@
 
 /* Documented statuses have at most 19 characters. */
 #define STATUS_BYTES	64
+
+/* A response may be JSON, and even the API's, and still not be an answer. */
+#define WRONG_SHAPE		"The response is not of the documented shape: "
 
 /* A page that held a large response gives its memory back. */
 #define KEPT_BYTES		((size_t) 256 * 1024)
@@ -117,26 +122,6 @@ http_success(int http_status)
 	return http_status >= 200 && http_status <= 299;
 }
 
-/* An HTTP status that says by itself that this is no answer. */
-static bool
-http_error(int http_status, VeltError *error)
-{
-	VeltStatus	meaning = velt_error_http_status(http_status);
-
-	if (http_status >= 300 && http_status <= 399)
-		velt_error_set(error, meaning.kind,
-					   "The server replied HTTP %d; redirects are not followed.",
-					   http_status);
-	else
-		velt_error_set(error, meaning.kind,
-					   "The server replied HTTP %d and no error of the API.",
-					   http_status);
-	error->http_status = http_status;
-	error->transient = meaning.transient;
-	error->if_retry_after = meaning.if_retry_after;
-	return false;
-}
-
 static bool
 too_long(const VeltPage *page, VeltError *error)
 {
@@ -151,13 +136,28 @@ velt_page_expect(const VeltPage *page, uint64_t length, VeltError *error)
 	return length <= page->layout->max_bytes || too_long(page, error);
 }
 
+/* Returns whether the response begins like HTML or XML. */
+static bool
+is_markup(const VeltPage *page)
+{
+	size_t		at = 0;
+
+	while (at < page->body.length && isspace((unsigned char) page->body.data[at]))
+		at++;
+	return at < page->body.length && page->body.data[at] == '<';
+}
+
 /*
  * The response is wrong in its form.  If nothing in it is the API's, somebody
  * else may have replied.
  */
 static bool
-misformed(const VeltPage *page, VeltError *error)
+misformed(const VeltPage *page, int http_status, VeltError *error)
 {
+	if (http_success(http_status) && is_markup(page))
+		velt_error_set(error, VELT_ERROR_PROTOCOL,
+					   "The server replied HTTP %d with a web page instead of JSON.",
+					   http_status);
 	if (error->kind == VELT_ERROR_PROTOCOL &&
 		page->arrived[VELT_AT_RESULT_STATUS].kind <= VELT_JSON_NULL &&
 		page->arrived[VELT_AT_ERROR_STATUS].kind <= VELT_JSON_NULL)
@@ -212,8 +212,8 @@ velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 		return true;
 	/* what a proxy or a web server says of its troubles is seldom JSON */
 	if (!http_success(http_status))
-		http_error(http_status, error);
-	return misformed(page, error);
+		velt_error_set_http(error, http_status);
+	return misformed(page, http_status, error);
 }
 
 /* ----------
@@ -248,12 +248,27 @@ velt_page_string(VeltPage *page, VeltJsonSpan span, VeltString *string,
 	return true;
 }
 
+/* Sets the error for a member that is missing, or something else than wanted. */
 static bool
-wrong_shape(const char *what, VeltError *error)
+wrong_member(const char *pointer, VeltJsonKind kind, const char *wanted,
+			 VeltError *error)
 {
+	static const char *const names[] = {
+		[VELT_JSON_NULL] = "null",
+		[VELT_JSON_FALSE] = "a boolean",
+		[VELT_JSON_TRUE] = "a boolean",
+		[VELT_JSON_NUMBER] = "a number",
+		[VELT_JSON_STRING] = "a string",
+		[VELT_JSON_ARRAY] = "an array",
+		[VELT_JSON_OBJECT] = "an object",
+	};
+
+	if (kind == VELT_JSON_MISSING)
+		return velt_error_set(error, VELT_ERROR_PROTOCOL,
+							  WRONG_SHAPE "%s is missing.", pointer);
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
-						  "The response is not of the documented shape: %s.",
-						  what);
+						  WRONG_SHAPE "%s is %s instead of %s.", pointer,
+						  names[kind], wanted);
 }
 
 /* Finds "npointers" values of the value that starts at byte "start". */
@@ -330,7 +345,8 @@ check_echo(VeltPage *page, VeltError *error)
 	if (span.kind <= VELT_JSON_NULL)
 		return true;
 	if (span.kind != VELT_JSON_STRING)
-		return wrong_shape("the key it is about is no string", error);
+		return wrong_member(page->layout->resource->echo_pointer, span.kind,
+							"a string", error);
 	if (velt_page_string(page, span, &echo, error) &&
 		echo.length == page->key.length &&
 		memcmp(echo.bytes, page->key.bytes, echo.length) == 0)
@@ -369,29 +385,103 @@ failed_result(VeltPage *page, VeltError *error)
 						  status, message[0] ? ": " : ".", message);
 }
 
+/* Sets the error for rows, or the data they are in, that are something else. */
+static bool
+wrong_rows(VeltPage *page, VeltError *error)
+{
+	static const char data[] = "/result/data";
+	const VeltResource *resource = page->layout->resource;
+	VeltJsonPointer *pointer = velt_json_pointer_parse(data, error);
+	const VeltJsonPointer *pointers[] = {pointer};
+	VeltJsonSpan span;
+	size_t		end;
+	bool		found;
+
+	found = pointer != NULL &&
+		locate(page, 0, pointers, &span, 1, &end, error);
+	free(pointer);
+	if (!found)
+		return false;
+	if (strcmp(resource->rows_pointer, data) != 0 &&
+		span.kind != VELT_JSON_OBJECT)
+		return wrong_member(data, span.kind, "an object", error);
+	return wrong_member(resource->rows_pointer,
+						page->arrived[VELT_AT_ROWS].kind,
+						resource->rows == VELT_ONE_OBJECT ?
+						"an object" : "an array", error);
+}
+
+/* A single object without its key is not the one that was asked for. */
+static bool
+check_object_key(VeltPage *page, VeltError *error)
+{
+	const VeltResource *resource = page->layout->resource;
+	const VeltJsonPointer *pointers[] = {page->layout->row_key};
+	VeltJsonSpan span;
+	size_t		end;
+	char		pointer[100];
+
+	if (!locate(page, page->arrived[VELT_AT_ROWS].start, pointers, &span, 1,
+				&end, error))
+		return false;
+	if (span.kind == VELT_JSON_STRING)
+		return true;
+	snprintf(pointer, sizeof(pointer), "%s%s", resource->rows_pointer,
+			 velt_resource_column(resource, resource->key_column)->pointer);
+	return wrong_member(pointer, span.kind, "a string", error);
+}
+
+/* Checks where the rows should be, and where they begin. */
+static bool
+check_rows(VeltPage *page, VeltError *error)
+{
+	const VeltJsonSpan *rows = &page->arrived[VELT_AT_ROWS];
+
+	if (page->layout->resource->rows == VELT_ONE_OBJECT)
+	{
+		if (rows->kind != VELT_JSON_OBJECT)
+			return wrong_rows(page, error);
+		page->next_row = rows->start;
+		return check_object_key(page, error);
+	}
+	if (rows->kind != VELT_JSON_ARRAY)
+		return wrong_rows(page, error);
+	page->next_row = rows->start + 1;
+	return true;
+}
+
 static bool
 check_result(VeltPage *page, VeltError *error)
 {
-	VeltJsonKind rows = page->arrived[VELT_AT_ROWS].kind;
+	VeltJsonKind status = page->arrived[VELT_AT_RESULT_STATUS].kind;
 	VeltJsonKind token = page->arrived[VELT_AT_NEXT_PAGE_TOKEN].kind;
 
-	if (page->arrived[VELT_AT_RESULT_STATUS].kind != VELT_JSON_STRING)
-		return wrong_shape("it has neither a result with a status nor an error",
-						   error);
+	if (status == VELT_JSON_MISSING)
+		return velt_error_set(error, VELT_ERROR_PROTOCOL,
+							  WRONG_SHAPE "it has neither a result with a status nor an error.");
+	if (status != VELT_JSON_STRING)
+		return wrong_member("/result/status", status, "a string", error);
 	if (!is_success(page))
 		return failed_result(page, error);
-	if (page->layout->resource->rows == VELT_ONE_OBJECT ?
-		rows != VELT_JSON_OBJECT : rows != VELT_JSON_ARRAY)
-		return wrong_shape("its data is missing or of another type", error);
-	if (token > VELT_JSON_NULL && token != VELT_JSON_STRING)
-		return wrong_shape("its page token is no string", error);
-	if (page->layout->resource->echo_pointer && !check_echo(page, error))
+	if (!check_rows(page, error))
 		return false;
+	if (token > VELT_JSON_NULL && token != VELT_JSON_STRING)
+		return wrong_member("/result/nextPageToken", token, "a string", error);
+	return page->layout->resource->echo_pointer == NULL ||
+		check_echo(page, error);
+}
 
-	/* rows are searched behind the bracket, or where the only one stands */
-	page->next_row = page->arrived[VELT_AT_ROWS].start +
-		(rows == VELT_JSON_ARRAY ? 1 : 0);
-	return true;
+/* An error of the API has a status, which is a string. */
+static bool
+wrong_error(const VeltPage *page, VeltError *error)
+{
+	VeltJsonKind kind = page->arrived[VELT_AT_ERROR].kind;
+
+	if (kind != VELT_JSON_OBJECT)
+		return wrong_member("/error", kind, "an object", error);
+	return wrong_member("/error/status",
+						page->arrived[VELT_AT_ERROR_STATUS].kind, "a string",
+						error);
 }
 
 static bool
@@ -402,16 +492,21 @@ check_response(VeltPage *page, int http_status, VeltError *error)
 	if (whole && page->arrived[VELT_AT_ERROR_STATUS].kind == VELT_JSON_STRING)
 		return api_error(page, http_status, error);
 	if (!http_success(http_status))
-		return http_error(http_status, error);
+		return velt_error_set_http(error, http_status);
+	if (page->body.length == 0)
+		return velt_error_set(error, VELT_ERROR_PROTOCOL,
+							  "The server replied HTTP %d without a body.",
+							  http_status);
 	if (whole && page->arrived[VELT_AT_ERROR].kind > VELT_JSON_NULL)
-		return wrong_shape("its error has no status", error);
+		return wrong_error(page, error);
 	return whole && check_result(page, error);
 }
 
 bool
 velt_page_finish(VeltPage *page, int http_status, VeltError *error)
 {
-	return check_response(page, http_status, error) || misformed(page, error);
+	return check_response(page, http_status, error) ||
+		misformed(page, http_status, error);
 }
 
 bool
@@ -456,9 +551,11 @@ velt_page_is_empty(const VeltPage *page)
 }
 
 static bool
-no_object(VeltError *error)
+no_object(const VeltPage *page, VeltError *error)
 {
-	return wrong_shape("an element of its data is no object", error);
+	return velt_error_set(error, VELT_ERROR_PROTOCOL,
+						  WRONG_SHAPE "an element of %s is not an object.",
+						  page->layout->resource->rows_pointer);
 }
 
 /* Steps to the next row, if it was noted. */
@@ -473,7 +570,7 @@ take_noted(VeltPage *page, bool *found, VeltError *error)
 		return true;
 	spans = (const VeltJsonSpan *) (page->noted.data + page->next_noted);
 	if (spans[0].kind != VELT_JSON_OBJECT)
-		return no_object(error);
+		return no_object(page, error);
 	page->next_noted += (layout->narrival - layout->row) * sizeof(VeltJsonSpan);
 	page->row = spans[0];
 	page->row_values = &spans[1];
@@ -518,7 +615,7 @@ find_row(VeltPage *page, bool *found, VeltError *error)
 	if (!*found)
 		return true;
 	if (page->body.data[start] != '{')
-		return no_object(error);
+		return no_object(page, error);
 	return find_values(page, start, error);
 }
 

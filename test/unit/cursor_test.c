@@ -1450,7 +1450,7 @@ test_cursor(void)
 	test_budget_rows();
 	for (size_t i = 0; i < LENGTH_OF(passing_cases); i++)
 		test_passing(&passing_cases[i]);
-	test_no_envelope_later(200, "{\"result\":{\"status\":\"success\",\"data\":{}}}");
+	test_no_envelope_later(200, "{\"result\":{\"status\":\"success\",\"data\":{\"id\":\"w\"}}}");
 	test_no_envelope_later(403, FAILURE("PERMISSION_DENIED"));
 	test_no_envelope_later(502, "Bad gateway");
 	test_half_a_page();

@@ -88,26 +88,26 @@ typedef struct ResponseCase
 
 static const ResponseCase response_cases[] = {
 	/* answers */
-	{"workspaces", 200, OK_HEAD "{}" OK_TAIL, VELT_ERROR_NONE, 0, NULL},
+	{"workspaces", 200, OK_HEAD "{\"id\":\"\"}" OK_TAIL, VELT_ERROR_NONE, 0, NULL},
 	{
 		"workspaces", 200,
 		OK_HEAD "{\"id\":\"w\"}" OK_TAIL,
 		VELT_ERROR_NONE, 0, NULL
 	},
-	{"workspaces", 201, OK_HEAD "{}" OK_TAIL, VELT_ERROR_NONE, 0, NULL},
+	{"workspaces", 201, OK_HEAD "{\"id\":\"w\"}" OK_TAIL, VELT_ERROR_NONE, 0, NULL},
 	{
 		"workspaces", 200,
-		" {\"extra\":[],\"result\":{\"data\":{},\"status\":\"success\"}} \n",
+		" {\"extra\":[],\"result\":{\"data\":{\"id\":\"w\"},\"status\":\"success\"}} \n",
 		VELT_ERROR_NONE, 0, NULL
 	},
 	{
 		"workspaces", 200,
-		"{\"error\":null,\"result\":{\"status\":\"success\",\"data\":{}}}",
+		"{\"error\":null,\"result\":{\"status\":\"success\",\"data\":{\"id\":\"w\"}}}",
 		VELT_ERROR_NONE, 0, NULL
 	},
 	{
 		"workspaces", 200,
-		"{\"result\":{\"status\":\"succe\\u0073s\",\"data\":{}}}",
+		"{\"result\":{\"status\":\"succe\\u0073s\",\"data\":{\"id\":\"w\"}}}",
 		VELT_ERROR_NONE, 0, NULL
 	},
 	{"api_keys", 200, KEYS(""), VELT_ERROR_NONE, 0, NULL},
@@ -371,14 +371,44 @@ static const ResponseCase response_cases[] = {
 		"api_keys", 200,
 		"",
 		VELT_ERROR_NO_ENVELOPE, 0,
-		"The response ends in the middle of its JSON, after 0 bytes."
+		"The server replied HTTP 200 without a body."
+	},
+	{
+		"api_keys", 200,
+		"hello",
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The response is not valid JSON, from byte 1 on."
+	},
+	{
+		"api_keys", 200,
+		" \n<!DOCTYPE html><html>",
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The server replied HTTP 200 with a web page instead of JSON."
+	},
+	{
+		"api_keys", 200,
+		" \n",
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The response ends in the middle of its JSON, after 2 bytes."
+	},
+	{
+		"api_keys", 304,
+		"",
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The server replied HTTP 304 and no error of the API."
+	},
+	{
+		"api_keys", 307,
+		"",
+		VELT_ERROR_NO_ENVELOPE, 0,
+		"The server replied HTTP 307; redirects are not followed."
 	},
 	{"api_keys", 204, "", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{
 		"api_keys", 200,
 		"<html>hello</html>",
 		VELT_ERROR_NO_ENVELOPE, 0,
-		"The response is not valid JSON, from byte 1 on."
+		"The server replied HTTP 200 with a web page instead of JSON."
 	},
 	{"api_keys", 200, "Rate limit exceeded", VELT_ERROR_NO_ENVELOPE, 0, NULL},
 	{"api_keys", 200, OK_HEAD "[", VELT_ERROR_PROTOCOL, 0, NULL},
@@ -682,6 +712,55 @@ static const char *const echoes[] = {
 	FAILURE("tok/\\\"en", ",\"message\":\"bad tok/\\\"en of ws_1\""),
 };
 
+/* What is missing or of the wrong type, and is named. */
+typedef struct MemberCase
+{
+	const char *resource;
+	const char *body;
+	const char *named;
+} MemberCase;
+
+static const MemberCase member_cases[] = {
+	{"workspaces", OK_HEAD "null" OK_TAIL, "/result/data is null instead of an object"},
+	{"workspaces", OK_HEAD "[]" OK_TAIL, "/result/data is an array instead of an object"},
+	{"workspaces", OK_HEAD "{}" OK_TAIL, "/result/data/id is missing"},
+	{"workspaces", OK_HEAD "{\"name\":\"n\"}" OK_TAIL, "/result/data/id is missing"},
+	{"workspaces", OK_HEAD "{\"id\":null}" OK_TAIL, "/result/data/id is null instead of a string"},
+	{"workspaces", OK_HEAD "{\"id\":5}" OK_TAIL, "/result/data/id is a number instead of a string"},
+	{"workspaces", OK_HEAD "{\"id\":{}}" OK_TAIL, "/result/data/id is an object instead of a string"},
+	{"workspaces", "{\"result\":{\"status\":\"success\"}}", "/result/data is missing"},
+	{"api_keys", "{\"result\":{\"status\":\"success\"}}", "/result/data is missing"},
+	{"api_keys", OK_HEAD "{}" OK_TAIL, "/result/data is an object instead of an array"},
+	{"api_keys", KEYS_THEN("", "7"), "/result/nextPageToken is a number instead of a string"},
+	{"api_keys", KEYS_THEN("", "false"), "/result/nextPageToken is a boolean instead of a string"},
+	{"auth_tokens", "{\"result\":{\"status\":\"success\"}}", "/result/data is missing"},
+	{"auth_tokens", OK_HEAD "[]" OK_TAIL, "/result/data is an array instead of an object"},
+	{"auth_tokens", OK_HEAD "{\"apiKey\":\"" KEY "\"}" OK_TAIL, "/result/data/authTokens is missing"},
+	{"auth_tokens", OK_HEAD "{\"authTokens\":null}" OK_TAIL, "/result/data/authTokens is null instead of an array"},
+	{"auth_tokens", OK_HEAD "{\"authTokens\":{}}" OK_TAIL, "/result/data/authTokens is an object instead of an array"},
+	{"auth_tokens", OK_HEAD "{\"apiKey\":5,\"authTokens\":[]}" OK_TAIL, "/result/data/apiKey is a number instead of a string"},
+	{"api_keys", "{\"result\":{\"status\":true}}", "/result/status is a boolean instead of a string"},
+	{"api_keys", "{\"error\":\"no\"}", "/error is a string instead of an object"},
+	{"api_keys", "{\"error\":{}}", "/error/status is missing"},
+	{"api_keys", "{\"error\":{\"status\":404}}", "/error/status is a number instead of a string"},
+	{"api_keys", "{\"hello\":\"world\"}", "it has neither a result with a status nor an error"},
+};
+
+static void
+test_member(const MemberCase *c)
+{
+	const ResponseCase response = {c->resource, 200, c->body, 0, 0, NULL};
+	VeltLayout *layout = make_layout(c->resource, NULL, 0);
+	char		detail[200];
+	VeltError	error;
+
+	snprintf(detail, sizeof(detail),
+			 "The response is not of the documented shape: %s.", c->named);
+	(void) respond(layout, &response, 1000000, &error);
+	is_str(error.detail, detail, "%s: %s", c->resource, c->body);
+	velt_layout_free(layout);
+}
+
 static void
 test_echoes(void)
 {
@@ -744,8 +823,8 @@ static const RowsCase rows_cases[] = {
 	{"workspaces", {"/id", "/owner/email", "/x"},
 	OK_HEAD "{\"owner\":{\"email\":\"e\"},\"id\":\"w\"}" OK_TAIL,
 	"\"w\"|\"e\"|-;", VELT_ERROR_NONE},
-	{"workspaces", {""}, OK_HEAD " { } " OK_TAIL, "{ };", VELT_ERROR_NONE},
-	{"workspaces", {NULL}, OK_HEAD "{}" OK_TAIL, ";", VELT_ERROR_NONE},
+	{"workspaces", {""}, OK_HEAD " { \"id\":\"w\" } " OK_TAIL, "{ \"id\":\"w\" };", VELT_ERROR_NONE},
+	{"workspaces", {NULL}, OK_HEAD "{\"id\":\"w\"}" OK_TAIL, ";", VELT_ERROR_NONE},
 	{"api_keys", {"/id", "/type"}, KEYS(""), "", VELT_ERROR_NONE},
 	{"api_keys", {"/id", "/type"}, KEYS(" \n "), "", VELT_ERROR_NONE},
 	{"api_keys", {"/id", "/type"},
@@ -1002,7 +1081,7 @@ static const TokenCase token_cases[] = {
 	{"api_keys", OK_HEAD "[{\"nextPageToken\":\"x\"}]" OK_TAIL, BYTES("")},
 	{"api_keys", "{\"nextPageToken\":\"x\",\"result\":{\"status\":\"success\",\"data\":[]}}", BYTES("")},
 	{"auth_tokens", OK_HEAD "{\"authTokens\":[]},\"nextPageToken\":\"x\"" OK_TAIL, BYTES("")},
-	{"workspaces", OK_HEAD "{},\"nextPageToken\":\"x\"" OK_TAIL, BYTES("")},
+	{"workspaces", OK_HEAD "{\"id\":\"w\"},\"nextPageToken\":\"x\"" OK_TAIL, BYTES("")},
 };
 
 static void
@@ -1312,6 +1391,8 @@ test_page(void)
 {
 	for (size_t i = 0; i < LENGTH_OF(response_cases); i++)
 		test_response(&response_cases[i]);
+	for (size_t i = 0; i < LENGTH_OF(member_cases); i++)
+		test_member(&member_cases[i]);
 	test_echoes();
 	test_long_message();
 	for (size_t i = 0; i < LENGTH_OF(rows_cases); i++)
