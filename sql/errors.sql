@@ -183,6 +183,14 @@ TABLE keys;
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 407, "body": ""}}]'
 TABLE keys;
 \echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 413}}]'
+TABLE keys;
+\echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 413}}]'
+SELECT id FROM api_keys WHERE id IN ('a', 'b');
+\echo :SQLSTATE
+\! $VELT_SIM faults '[{"times": 1, "do": {"status": 413}}]'
+SELECT state, hint FROM failure($$SELECT id FROM api_keys WHERE id = 'a'$$);
 \! $VELT_SIM faults '[{"times": 1, "do": {"status": 429, "json": {"error": {"code": 5}}}}]'
 TABLE keys;
 \echo :SQLSTATE

@@ -348,6 +348,8 @@ fetch_failed(Fetch *fetch, const VeltError *error)
 		fetch->chain->nkeys > 0 && fetch->chain->npages == 0 &&
 		keys_not_found(fetch, &splitting))
 		return;
+	if (error->kind == VELT_ERROR_REQUEST_SIZE && fetch->chain->nkeys > 1)
+		splitting.kind = VELT_ERROR_FILTER_SIZE;
 	fail(cursor, fetch->number, &splitting);
 	retire(fetch);
 }

@@ -62,7 +62,7 @@ static const HttpStatus http_statuses[] = {
 	{407, 407, {VELT_ERROR_CONNECT, false, false}},
 	{408, 408, {VELT_ERROR_UNAVAILABLE, true, false}},
 	{410, 410, {VELT_ERROR_NOT_FOUND, false, false}},
-	{413, 413, {VELT_ERROR_INVALID_REQUEST, false, true}},
+	{413, 413, {VELT_ERROR_REQUEST_SIZE, false, true}},
 	{421, 421, {VELT_ERROR_UNAVAILABLE, true, false}},
 	{425, 425, {VELT_ERROR_UNAVAILABLE, true, false}},
 	{429, 429, {VELT_ERROR_EXHAUSTED, true, false}},

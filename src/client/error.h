@@ -21,6 +21,8 @@ typedef enum VeltErrorKind
 	VELT_ERROR_PERMISSION_DENIED,
 	VELT_ERROR_NOT_FOUND,
 	VELT_ERROR_INVALID_REQUEST,
+	VELT_ERROR_REQUEST_SIZE,
+	VELT_ERROR_FILTER_SIZE,		/* ... of a request with several keys */
 	VELT_ERROR_EXHAUSTED,
 	/* what the network did */
 	VELT_ERROR_CONNECT,

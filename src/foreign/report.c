@@ -31,6 +31,14 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 		"Check option workspace_id of the user mapping and api_url of the server."
 	},
 	[VELT_ERROR_INVALID_REQUEST] = {ERRCODE_INVALID_PARAMETER_VALUE, NULL},
+	[VELT_ERROR_REQUEST_SIZE] = {
+		ERRCODE_INVALID_PARAMETER_VALUE,
+		"Check whether a proxy on the way to the API limits the size of requests to less than the API does."
+	},
+	[VELT_ERROR_FILTER_SIZE] = {
+		ERRCODE_INVALID_PARAMETER_VALUE,
+		"A smaller keys_per_request of the server makes requests shorter."
+	},
 	[VELT_ERROR_EXHAUSTED] = {
 		ERRCODE_INSUFFICIENT_RESOURCES,
 		"Try again later; max_requests_per_minute of the server keeps below a rate limit."
@@ -51,7 +59,7 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 	[VELT_ERROR_PROTOCOL] = {ERRCODE_PROTOCOL_VIOLATION, NULL},
 	[VELT_ERROR_NO_ENVELOPE] = {
 		ERRCODE_PROTOCOL_VIOLATION,
-		"Check that option api_url of the server is the address of the Velt API."
+		"Check that option api_url of the server is the address of the Velt API, and that no proxy or login page replies in its place."
 	},
 	[VELT_ERROR_UNTRANSLATABLE] = {ERRCODE_UNTRANSLATABLE_CHARACTER, NULL},
 	[VELT_ERROR_RESPONSE_SIZE] = {
@@ -75,6 +83,14 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 	[VELT_ERROR_INVALID_VALUE] = {ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, NULL},
 };
 
+/* The next step where the API itself did not say so, if it is another one. */
+static const char *const foreign_hints[VELT_ERROR_KINDS] = {
+	[VELT_ERROR_UNAUTHENTICATED] =
+	"Check whether a proxy or a firewall on the way to the API wants a login, and the user mapping: its workspace_id and its token.",
+	[VELT_ERROR_PERMISSION_DENIED] =
+	"Check whether a proxy or a firewall on the way to the API refuses requests, and the user mapping: its workspace_id and its token.",
+};
+
 int
 velt_report_sqlstate(const VeltError *error)
 {
@@ -88,6 +104,8 @@ velt_report_hint(const VeltError *error)
 {
 	if (error->gave_up && reports[error->kind].hint == NULL)
 		return "Try again later; a longer retry_timeout of the server allows for more attempts.";
+	if (!error->enveloped && foreign_hints[error->kind] != NULL)
+		return foreign_hints[error->kind];
 	return reports[error->kind].hint;
 }
 

@@ -85,6 +85,8 @@ expected_of_http(int status)
 		case 407:
 		case 511:
 			return VELT_ERROR_CONNECT;
+		case 413:
+			return VELT_ERROR_REQUEST_SIZE;
 		case 408:
 		case 421:
 		case 425:
