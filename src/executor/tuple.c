@@ -2,7 +2,7 @@
  * executor/tuple.c
  *		Rows of a page as values of PostgreSQL.
  *
- * A JSON string gives its characters, any other scalar its JSON text, to the
+ * A JSON string gives its characters, any other value its JSON text, to the
  * type's input function; json and jsonb get the JSON text of anything.  Text
  * is taken as it is.
  */
