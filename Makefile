@@ -72,7 +72,7 @@ OBJS = \
 	src/optimizer/statistics.o \
 	$(CLIENT_OBJS)
 
-REGRESS = options import scan modes types errors explain pushdown plans \
+REGRESS = options import columns scan modes types errors explain pushdown plans \
 	requests join batch_join edges estimates
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator

@@ -120,9 +120,9 @@ SELECT * FROM swapped WHERE api_key_name < 'velt_api_key_000003' ORDER BY 2;
 SELECT count(*) FROM nothing;
 \echo `:requests`
 
-SELECT id FROM unmatched;
+SELECT color FROM unmatched;
 \echo :SQLSTATE
-EXPLAIN SELECT count(*) FROM unmatched;
+EXPLAIN (COSTS OFF) SELECT count(*) FROM unmatched;
 SELECT * FROM unmatched_option;
 SELECT * FROM other_case;
 \echo :SQLSTATE

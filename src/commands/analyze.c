@@ -412,14 +412,16 @@ sample_by_key(Sampler *sampler, VeltCursorSpec *spec)
  * ----------
  */
 
+/* Returns the columns that have a value; to ANALYZE, the others are NULL. */
 static List *
-all_attnums(TupleDesc desc)
+readable_columns(Relation relation, const VeltResource *resource)
 {
+	VeltTable  *table = velt_table_describe(relation, resource);
 	List	   *attnums = NIL;
 
-	for (int i = 0; i < desc->natts; i++)
+	for (int i = 0; i < table->ncolumns; i++)
 	{
-		if (!TupleDescAttr(desc, i)->attisdropped)
+		if (velt_column_has_value(&table->columns[i]))
 			attnums = lappend_int(attnums, i + 1);
 	}
 	return attnums;
@@ -428,9 +430,10 @@ all_attnums(TupleDesc desc)
 static void
 init_sampler(Sampler *sampler, Relation relation, HeapTuple *rows, int size)
 {
-	velt_source_init(&sampler->source, relation,
-					 velt_table_resource(RelationGetRelid(relation)),
-					 all_attnums(RelationGetDescr(relation)),
+	const VeltResource *resource = velt_table_resource(RelationGetRelid(relation));
+
+	velt_source_init(&sampler->source, relation, resource,
+					 readable_columns(relation, resource),
 					 CurrentMemoryContext);
 	sampler->row_context = AllocSetContextCreate(CurrentMemoryContext,
 												 "velt_fdw sampled row",

@@ -31,6 +31,7 @@ velt_source_init(VeltSource *source, Relation relation,
 		GetForeignServer(GetForeignServerIdByRelId(relid))->servername;
 	velt_table_settings(relid, &source->settings);
 	source->table = velt_table_describe(relation, resource);
+	velt_table_require_columns(relation, source->table, attnums);
 	source->reader = velt_tuple_reader_create(relation, source->table,
 											  attnums);
 	MemoryContextSwitchTo(old);

@@ -33,6 +33,7 @@ typedef struct VeltSource
 /*
  * Prepares to read the columns attnums (integers) of the relation, which must
  * stay open.  Allocates in the context, whose end lets go of what is held.
+ * Raises an error if one of them matches nothing of the resource.
  */
 extern void velt_source_init(VeltSource *source, Relation relation,
 							 const VeltResource *resource, List *attnums,

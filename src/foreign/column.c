@@ -13,14 +13,16 @@
 #include "utils/builtins.h"
 #include "utils/rel.h"
 
-static void unknown_column(Relation relation, const char *column,
-						   const char *wanted, const VeltResource *resource)
+static void unmatched_column(Relation relation, int attnum,
+							 const char *wanted, const VeltResource *resource)
 			__attribute__((noreturn));
 
 static void
-unknown_column(Relation relation, const char *column, const char *wanted,
-			   const VeltResource *resource)
+unmatched_column(Relation relation, int attnum, const char *wanted,
+				 const VeltResource *resource)
 {
+	Form_pg_attribute attr = TupleDescAttr(RelationGetDescr(relation),
+										   attnum - 1);
 	StringInfoData names;
 
 	initStringInfo(&names);
@@ -30,7 +32,7 @@ unknown_column(Relation relation, const char *column, const char *wanted,
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_COLUMN_NAME_NOT_FOUND),
 			 errmsg("column \"%s\" of foreign table \"%s\" matches no column of resource \"%s\"",
-					column, RelationGetRelationName(relation),
+					NameStr(attr->attname), RelationGetRelationName(relation),
 					resource->name),
 			 errdetail("The resource has no column \"%s\"; it has %s.",
 					   wanted, names.data),
@@ -64,7 +66,11 @@ describe_column(Relation relation, int attnum, const VeltResource *resource,
 		NameStr(attr->attname);
 	found = velt_resource_column(resource, wanted);
 	if (found == NULL)
-		unknown_column(relation, NameStr(attr->attname), wanted, resource);
+	{
+		column->source = VELT_FROM_ROW;
+		column->unmatched = pstrdup(wanted);
+		return;
+	}
 	column->source = found->source;
 	column->pointer = found->pointer ? pstrdup(found->pointer) : NULL;
 	column->secret = found->secret;
@@ -87,6 +93,22 @@ velt_table_describe(Relation relation, const VeltResource *resource)
 			describe_column(relation, i + 1, resource, &table->columns[i]);
 	}
 	return table;
+}
+
+void
+velt_table_require_columns(Relation relation, const VeltTable *table,
+						   List *attnums)
+{
+	ListCell   *lc;
+
+	foreach(lc, attnums)
+	{
+		int			attnum = lfirst_int(lc);
+		const char *unmatched = table->columns[attnum - 1].unmatched;
+
+		if (unmatched)
+			unmatched_column(relation, attnum, unmatched, table->resource);
+	}
 }
 
 static void

@@ -529,10 +529,10 @@ velt_join_plan(RelOptInfo *joinrel, List *tlist)
 	List	   *columns = get_tlist_exprs(scan_tlist, false);
 	VeltScanPlan plan = {
 		.resource = relation_of(join->keys)->settings.resource,
-		.attnums = velt_relation_columns(join->keys, columns),
+		.attnums = velt_relation_columns(join->keys, columns, NULL),
 		.join = join->kind,
 		.tokens = relation_of(join->tokens)->settings.resource,
-		.token_attnums = velt_relation_columns(join->tokens, columns),
+		.token_attnums = velt_relation_columns(join->tokens, columns, NULL),
 		.keys_first = join->keys->relid < join->tokens->relid
 	};
 	List	   *values = velt_qual_plan(listing_quals(join), &plan);

@@ -7,6 +7,7 @@
 #include "access/sysattr.h"
 #include "access/table.h"
 #include "foreign/scan_plan.h"
+#include "nodes/nodeFuncs.h"
 #include "optimizer/cost.h"
 #include "optimizer/estimate.h"
 #include "optimizer/join.h"
@@ -168,46 +169,107 @@ veltIsForeignPathAsyncCapable(ForeignPath *path)
  * ----------
  */
 
+static bool
+looks_at(const Bitmapset *used, int attnum)
+{
+	return bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber, used) ||
+		bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+}
+
 List *
-velt_relation_columns(const RelOptInfo *rel, List *exprs)
+velt_relation_columns(const RelOptInfo *rel, List *exprs, Node *copy)
 {
 	const VeltTable *table = ((VeltRelation *) rel->fdw_private)->table;
 	Bitmapset  *used = NULL;
+	Bitmapset  *copied = NULL;
 	List	   *attnums = NIL;
-	bool		all;
 
 	pull_varattnos((Node *) exprs, rel->relid, &used);
-	all = bms_is_member(0 - FirstLowInvalidHeapAttributeNumber, used);
+	pull_varattnos(copy, rel->relid, &copied);
 	for (int attnum = 1; attnum <= table->ncolumns; attnum++)
 	{
 		const VeltTableColumn *column = &table->columns[attnum - 1];
-		bool		dropped = (column->source == VELT_FROM_ROW &&
-							   column->pointer == NULL);
+		bool		has_value = velt_column_has_value(column);
 
-		if (!dropped &&
-			(all || bms_is_member(attnum - FirstLowInvalidHeapAttributeNumber,
-								  used)))
+		if ((looks_at(used, attnum) && (has_value || column->unmatched)) ||
+			(looks_at(copied, attnum) && has_value))
 			attnums = lappend_int(attnums, attnum);
 	}
 	return attnums;
 }
 
+/* Returns whether a part of the query uses the table's row as a whole. */
+static bool
+uses_row(Node *node, void *context)
+{
+	const RelOptInfo *table = context;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var))
+		return ((Var *) node)->varno == (int) table->relid &&
+			((Var *) node)->varattno == 0 && ((Var *) node)->varlevelsup == 0;
+	/* the planner adds these for row marks; a sort key has a reference */
+	if (IsA(node, TargetEntry) && ((TargetEntry *) node)->resjunk &&
+		((TargetEntry *) node)->ressortgroupref == 0 &&
+		IsA(((TargetEntry *) node)->expr, Var))
+		return false;
+	return expression_tree_walker(node, uses_row, context);
+}
+
+/*
+ * Returns what of the relation's target copies the row as a whole for a row
+ * mark alone, or NULL.  Queries that lock or change rows of one table carry
+ * such copies of the others' rows, to check a changed row again.  Nothing
+ * shows them, so a column that the query does not use needs no value in them.
+ *
+ * A partition has the copy where its topmost parent has it; what uses it is
+ * known of that parent alone.
+ */
+static Node *
+row_mark_copy(PlannerInfo *root, RelOptInfo *rel)
+{
+	RelOptInfo *table = rel;
+	ListCell   *of_table;
+	ListCell   *of_rel;
+
+	if (root->rowMarks == NIL)
+		return NULL;
+	if (IS_OTHER_REL(rel))
+		table = find_base_rel(root,
+							  bms_singleton_member(rel->top_parent_relids));
+	/* 0 is the target list; a lateral reference is by another table */
+	if (bms_next_member(table->attr_needed[0 - table->min_attr], 0) >= 0 ||
+		query_tree_walker(root->parse, uses_row, table,
+						  QTW_IGNORE_RANGE_TABLE))
+		return NULL;
+	forboth(of_table, table->reltarget->exprs, of_rel, rel->reltarget->exprs)
+	{
+		if (uses_row(lfirst(of_table), table))
+			return lfirst(of_rel);
+	}
+	return NULL;
+}
+
 ForeignScan *
-veltGetForeignPlan(PlannerInfo *root pg_attribute_unused(), RelOptInfo *rel,
+veltGetForeignPlan(PlannerInfo *root, RelOptInfo *rel,
 				   Oid relid pg_attribute_unused(), ForeignPath *path,
 				   List *tlist, List *scan_clauses, Plan *outer_plan)
 {
 	VeltRelation *info = rel->fdw_private;
 	List	   *conditions = extract_actual_clauses(scan_clauses, false);
 	VeltScanPlan plan = {0};
+	Node	   *copy;
+	List	   *used;
 	List	   *values;
 
 	if (IS_JOIN_REL(rel))
 		return velt_join_plan(rel, tlist);
+	copy = row_mark_copy(root, rel);
+	used = list_concat_copy(rel->reltarget->exprs, conditions);
 	plan.resource = info->settings.resource;
-	plan.attnums =
-		velt_relation_columns(rel, list_concat_copy(rel->reltarget->exprs,
-													conditions));
+	plan.attnums = velt_relation_columns(rel, list_delete_ptr(used, copy),
+										 copy);
 	values = velt_qual_plan(velt_qual_list(rel, info->table, scan_clauses),
 							&plan);
 	values = list_concat(values, velt_limit_plan(path, &plan));

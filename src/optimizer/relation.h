@@ -21,8 +21,13 @@ typedef struct VeltRelation
 	double		rows_per_key;	/* of a key that has rows */
 } VeltRelation;
 
-/* The numbers of the relation's columns that expressions look at, as integers. */
-extern List *velt_relation_columns(const RelOptInfo *rel, List *exprs);
+/*
+ * Returns the numbers of the relation's columns that expressions look at, as
+ * integers.  Of what "copy" looks at (NULL: nothing) it returns only columns
+ * that have a value.
+ */
+extern List *velt_relation_columns(const RelOptInfo *rel, List *exprs,
+								   Node *copy);
 
 extern void veltGetForeignRelSize(PlannerInfo *root, RelOptInfo *rel,
 								  Oid relid);

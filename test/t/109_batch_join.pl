@@ -453,7 +453,18 @@ my @changes = (
 			RETURNING c.n, c.name, c.note',
 		rows =>
 		  '2,changed,productionToken 1 3,customer 3,testingToken 1'
+	},
+	{
+		name => 'a table with a column that matches nothing',
+		change => q(name = 'changed'),
+		query => 'UPDATE customers c SET note = p.type
+			FROM painted p WHERE p.id = c.key AND c.n <= 3
+			RETURNING c.n, c.name, c.note',
+		rows =>
+		  '1,customer 1,testing 2,changed,production 3,customer 3,testing'
 	});
+$admin->query(q{CREATE FOREIGN TABLE painted (id text, type text, color text)
+	SERVER velt OPTIONS (resource 'api_keys')});
 
 # the table anew for each, as one deletes
 $admin->query('CREATE TABLE saved AS TABLE customers');
