@@ -54,6 +54,17 @@ IMPORT FOREIGN SCHEMA workspace EXCEPT (auth_tokens, workspaces)
   OPTIONS (import_secrets 'on');
 SELECT foreign_table_name FROM information_schema.foreign_tables
  WHERE foreign_table_schema = 'velt_import Two' ORDER BY 1;
+-- names that match nothing
+IMPORT FOREIGN SCHEMA workspace LIMIT TO ("API_KEYS", "api keys")
+  FROM SERVER velt INTO "velt_import Two";
+SET client_min_messages = warning;
+DROP SCHEMA "velt_import Two" CASCADE;
+CREATE SCHEMA "velt_import Two";
+RESET client_min_messages;
+IMPORT FOREIGN SCHEMA workspace EXCEPT (workspaces, "Auth_Tokens")
+  FROM SERVER velt INTO "velt_import Two";
+SELECT foreign_table_name FROM information_schema.foreign_tables
+ WHERE foreign_table_schema = 'velt_import Two' ORDER BY 1;
 SET client_min_messages = warning;
 DROP SCHEMA "velt_import Two" CASCADE;
 CREATE SCHEMA "velt_import Two";

@@ -11,6 +11,7 @@
 #include "commands/commands.h"
 #include "foreign/fdwapi.h"
 #include "foreign/foreign.h"
+#include "foreign/option.h"
 #include "lib/stringinfo.h"
 #include "nodes/parsenodes.h"
 #include "utils/builtins.h"
@@ -68,6 +69,29 @@ create_table_command(const VeltResource *resource, const char *server,
 	return command.data;
 }
 
+/*
+ * Warns of names in LIMIT TO or EXCEPT that match no table.  Nothing would be
+ * imported for them, as for "API_KEYS" in quotes.
+ */
+static void
+warn_of_unknown_tables(const ImportForeignSchemaStmt *stmt,
+					   const ForeignServer *server)
+{
+	ListCell   *lc;
+
+	foreach(lc, stmt->table_list)
+	{
+		const char *name = lfirst_node(RangeVar, lc)->relname;
+
+		if (velt_resource_find(name) == NULL)
+			ereport(WARNING,
+					(errcode(ERRCODE_FDW_TABLE_NOT_FOUND),
+					 errmsg("table \"%s\" is not present in schema \"%s\" of foreign server \"%s\"",
+							name, REMOTE_SCHEMA, server->servername),
+					 errhint("The tables are %s.", velt_resource_names())));
+	}
+}
+
 List *
 veltImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid server_oid)
 {
@@ -82,7 +106,7 @@ veltImportForeignSchema(ImportForeignSchemaStmt *stmt, Oid server_oid)
 						stmt->remote_schema, server->servername),
 				 errhint("The remote schema is \"%s\".", REMOTE_SCHEMA)));
 
-	/* LIMIT TO and EXCEPT: what is too many is left out */
+	warn_of_unknown_tables(stmt, server);
 	for (int i = 0; velt_resources[i] != NULL; i++)
 	{
 		if (IsImportableForeignTable(velt_resources[i]->name, stmt))

@@ -235,21 +235,26 @@ parse_path(const Option *option, const char *value, void *field)
 	*(char **) field = pstrdup(value);
 }
 
+char *
+velt_resource_names(void)
+{
+	StringInfoData names;
+
+	initStringInfo(&names);
+	for (int i = 0; velt_resources[i] != NULL; i++)
+		appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "",
+						 velt_resources[i]->name);
+	return names.data;
+}
+
 static void
 parse_resource(const Option *option, const char *value, void *field)
 {
 	const VeltResource *resource = velt_resource_find(value);
-	StringInfoData names;
 
 	if (resource == NULL)
-	{
-		initStringInfo(&names);
-		for (int i = 0; velt_resources[i] != NULL; i++)
-			appendStringInfo(&names, "%s\"%s\"", i > 0 ? ", " : "",
-							 velt_resources[i]->name);
 		refuse(option, value, NULL,
-			   psprintf("The resources are %s.", names.data));
-	}
+			   psprintf("The resources are %s.", velt_resource_names()));
 	*(const VeltResource **) field = resource;
 }
 

@@ -83,6 +83,9 @@ extern void velt_settings_read_but_urls(VeltSettings *settings, List *options,
 /* What setting the option on such an object needs. */
 extern VeltPrivilege velt_option_privilege(const char *name, Oid catalog);
 
+/* Returns the names of all resources for a message, quoted; palloc'd. */
+extern char *velt_resource_names(void);
+
 /* Raises HV00J for an option that an object lacks. */
 extern void velt_option_missing(const char *name, const char *hint)
 			__attribute__((noreturn));
