@@ -196,21 +196,17 @@ velt_compat_wait_event(VeltPhase phase)
 #endif
 }
 
-/* Raises an error unless the current user has USAGE on the server. */
-static inline void
-velt_compat_require_server_usage(const ForeignServer *server)
+/* Returns ACLCHECK_OK if the current user has USAGE on the server. */
+static inline AclResult
+velt_compat_server_usage(const ForeignServer *server)
 {
 #if PG_VERSION_NUM >= 160000
-	AclResult	result = object_aclcheck(ForeignServerRelationId,
-										 server->serverid, GetUserId(),
-										 ACL_USAGE);
+	return object_aclcheck(ForeignServerRelationId, server->serverid,
+						   GetUserId(), ACL_USAGE);
 #else
-	AclResult	result = pg_foreign_server_aclcheck(server->serverid,
-													GetUserId(), ACL_USAGE);
+	return pg_foreign_server_aclcheck(server->serverid, GetUserId(),
+									  ACL_USAGE);
 #endif
-
-	if (result != ACLCHECK_OK)
-		aclcheck_error(result, OBJECT_FOREIGN_SERVER, server->servername);
 }
 
 /* How many elements an array expression has, as far as can be told. */

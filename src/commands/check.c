@@ -97,6 +97,16 @@ check_options(VeltFetch *fetch, const ForeignServer *server)
 	return problem;
 }
 
+/* A user who may use the server may see the options of their own mapping. */
+static char *
+options_text(const VeltSession *session, const char *api_url)
+{
+	const char *workspace = velt_session_visible_workspace(session);
+
+	return workspace ? psprintf("workspace %s at %s", workspace, api_url) :
+		psprintf("workspace of the PUBLIC user mapping at %s", api_url);
+}
+
 /* Asks for the workspace; false with *error if it is not answered. */
 static bool
 ask_workspace(VeltFetch *fetch, const VeltSettings *settings,
@@ -150,7 +160,8 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 	VeltError	error;
 	char	   *problem;
 
-	velt_compat_require_server_usage(server);
+	if (velt_compat_server_usage(server) != ACLCHECK_OK)
+		aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_FOREIGN_SERVER, name);
 	InitMaterializedSRF(fcinfo, 0);
 	velt_fetch_init(fetch, CurrentMemoryContext);
 
@@ -163,9 +174,7 @@ velt_fdw_check(PG_FUNCTION_ARGS)
 	velt_settings_init(&settings);
 	velt_settings_read(&settings, server->options, ForeignServerRelationId);
 	add_step(fcinfo, "options", true,
-			 psprintf("workspace %s at %s",
-					  velt_transport_credentials(velt_session_transport(fetch->session))->workspace_id,
-					  settings.api_url));
+			 options_text(fetch->session, settings.api_url));
 
 	if (ask_workspace(fetch, &settings, &stats, &error))
 	{

@@ -61,7 +61,9 @@ velt_fdw_get_connections(PG_FUNCTION_ARGS)
 		nulls[USER_NAME] = info->user_name == NULL;
 		if (info->user_name)
 			values[USER_NAME] = CStringGetTextDatum(info->user_name);
-		values[WORKSPACE_ID] = CStringGetTextDatum(info->workspace_id);
+		nulls[WORKSPACE_ID] = info->workspace_id == NULL;
+		if (info->workspace_id)
+			values[WORKSPACE_ID] = CStringGetTextDatum(info->workspace_id);
 		values[VALID] = BoolGetDatum(info->valid);
 		values[OPEN_CONNECTIONS] = Int32GetDatum(info->stats.open_connections);
 		values[REQUESTS] = Int64GetDatum(info->stats.requests);

@@ -20,6 +20,9 @@
 #include "commands/defrem.h"
 #include "foreign/option.h"
 #include "lib/stringinfo.h"
+#include "miscadmin.h"
+#include "pg_compat.h"
+#include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/varlena.h"
@@ -453,6 +456,19 @@ unknown_option(const char *name, Oid catalog)
 			(errcode(ERRCODE_FDW_INVALID_OPTION_NAME),
 			 errmsg("%s has no option \"%s\"", object_kind(catalog), name),
 			 errhint("%s.", hint.data)));
+}
+
+bool
+velt_mapping_is_visible(Oid mapped_user, const ForeignServer *server)
+{
+	if (superuser())
+		return true;
+	if (server == NULL || (OidIsValid(mapped_user) &&
+						   mapped_user != GetUserId()))
+		return false;
+	return has_privs_of_role(GetUserId(), server->owner) ||
+		(OidIsValid(mapped_user) &&
+		 velt_compat_server_usage(server) == ACLCHECK_OK);
 }
 
 void

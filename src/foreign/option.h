@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include "client/resource.h"
+#include "foreign/foreign.h"
 #include "nodes/pg_list.h"
 
 /* Who may set an option. */
@@ -85,6 +86,14 @@ extern VeltPrivilege velt_option_privilege(const char *name, Oid catalog);
 
 /* Returns the names of all resources for a message, quoted; palloc'd. */
 extern char *velt_resource_names(void);
+
+/*
+ * Returns whether the current user may see the options of a user mapping (of
+ * PUBLIC: InvalidOid), by the rule of the view pg_user_mappings.  The server
+ * is NULL if it was dropped.
+ */
+extern bool velt_mapping_is_visible(Oid mapped_user,
+									const ForeignServer *server);
 
 /* Raises HV00J for an option that an object lacks. */
 extern void velt_option_missing(const char *name, const char *hint)

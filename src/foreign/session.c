@@ -175,12 +175,28 @@ create_cache(void)
  * ----------
  */
 
+/* Whose mapping it is; GetUserMapping tells for whom it was looked up. */
+static Oid
+mapping_user(Oid umid)
+{
+	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(umid));
+	Oid			user = InvalidOid;
+
+	if (HeapTupleIsValid(tuple))
+	{
+		user = ((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser;
+		ReleaseSysCache(tuple);
+	}
+	return user;
+}
+
 /*
  * The token, from the mapping or from its file.  A file is read for a server
  * whose owner could read it anyway: the owner decides where the token goes.
  */
 static char *
-resolve_token(const VeltSettings *settings, const ForeignServer *server)
+resolve_token(const VeltSettings *settings, const ForeignServer *server,
+			  const UserMapping *mapping)
 {
 	if (settings->auth_token)
 		return settings->auth_token;
@@ -191,7 +207,9 @@ resolve_token(const VeltSettings *settings, const ForeignServer *server)
 				 errmsg("permission denied to read auth_token_file for foreign server \"%s\"",
 						server->servername),
 				 errdetail("The owner of the server must be a superuser or have privileges of the role pg_read_server_files.")));
-	return velt_token_file_read(settings->auth_token_file);
+	return velt_token_file_read(settings->auth_token_file,
+								velt_mapping_is_visible(mapping_user(mapping->umid),
+														server));
 }
 
 /* libcurl would wait for a pipe, and says little of what it cannot read. */
@@ -235,21 +253,6 @@ fill_config(VeltTransportConfig *config, const VeltSettings *settings,
 	config->retry_timeout_ms = settings->retry_timeout_ms;
 	config->max_concurrency = settings->max_concurrency;
 	config->max_requests_per_minute = settings->max_requests_per_minute;
-}
-
-/* Whose mapping it is; GetUserMapping tells for whom it was looked up. */
-static Oid
-mapping_user(Oid umid)
-{
-	HeapTuple	tuple = SearchSysCache1(USERMAPPINGOID, ObjectIdGetDatum(umid));
-	Oid			user = InvalidOid;
-
-	if (HeapTupleIsValid(tuple))
-	{
-		user = ((Form_pg_user_mapping) GETSTRUCT(tuple))->umuser;
-		ReleaseSysCache(tuple);
-	}
-	return user;
 }
 
 static VeltSession *
@@ -310,7 +313,7 @@ refresh_session(SessionEntry *entry, const UserMapping *mapping, uint64 before)
 	velt_settings_read(&settings, mapping->options, UserMappingRelationId);
 	if (settings.workspace_id == NULL)
 		velt_option_missing("workspace_id", NULL);
-	token = resolve_token(&settings, server);
+	token = resolve_token(&settings, server, mapping);
 
 	if (session == NULL || strcmp(session->auth_token, token) != 0 ||
 		!equal(session->server_options, server->options) ||
@@ -369,6 +372,17 @@ velt_session_share(VeltSession *session)
  * ----------
  */
 
+char *
+velt_session_visible_workspace(const VeltSession *session)
+{
+	ForeignServer *server = GetForeignServerExtended(session->serverid,
+													 FSV_MISSING_OK);
+
+	if (!velt_mapping_is_visible(session->mapped_user, server))
+		return NULL;
+	return pstrdup(velt_transport_credentials(session->transport)->workspace_id);
+}
+
 static VeltSessionInfo *
 describe_session(const SessionEntry *entry)
 {
@@ -382,8 +396,7 @@ describe_session(const SessionEntry *entry)
 		pstrdup(session->server_name);
 	info->user_name = OidIsValid(session->mapped_user) ?
 		GetUserNameFromId(session->mapped_user, true) : pstrdup("public");
-	info->workspace_id =
-		pstrdup(velt_transport_credentials(session->transport)->workspace_id);
+	info->workspace_id = velt_session_visible_workspace(session);
 	info->valid = !entry->changed;
 	info->stats = velt_transport_stats(session->transport);
 	return info;

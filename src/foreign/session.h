@@ -32,12 +32,18 @@ extern const char *velt_session_server_name(const VeltSession *session);
 /* Cleared when the session begins; see VeltCursorSpec. */
 extern bool *velt_session_workspace_known(VeltSession *session);
 
+/*
+ * Returns the workspace id, palloc'd, or NULL if the user mapping's options
+ * are hidden from the current user.
+ */
+extern char *velt_session_visible_workspace(const VeltSession *session);
+
 /* A cached session, for who wants to know. */
 typedef struct VeltSessionInfo
 {
 	char	   *server_name;
 	char	   *user_name;		/* "public" for a PUBLIC mapping */
-	char	   *workspace_id;
+	char	   *workspace_id;	/* NULL: hidden from the current user */
 	bool		valid;			/* made from the options as they are now */
 	VeltTransportStats stats;
 } VeltSessionInfo;

@@ -18,26 +18,40 @@
 #define MAX_FILE_BYTES		(16 * 1024)
 #define MAX_TOKEN_BYTES		8192
 
+typedef struct TokenFile
+{
+	const char *path;
+	bool		visible;		/* to the current user */
+} TokenFile;
+
 static void
-refuse(const char *path, const char *reason)
+refuse(const TokenFile *file, const char *reason)
 {
 	ereport(ERROR,
 			(errcode(ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE),
-			 errmsg("could not use auth_token_file \"%s\"", path),
-			 errdetail("%s", reason)));
+			 file->visible ?
+			 errmsg("could not use auth_token_file \"%s\"", file->path) :
+			 errmsg("could not use auth_token_file of the user mapping"),
+			 errdetail("%s", reason),
+			 file->visible ? 0 :
+			 errdetail_log("%s The file is \"%s\".", reason, file->path)));
 }
 
 static void
-file_error(const char *path)
+file_error(const TokenFile *file)
 {
 	ereport(ERROR,
 			(errcode_for_file_access(),
-			 errmsg("could not read auth_token_file \"%s\": %m", path)));
+			 file->visible ?
+			 errmsg("could not read auth_token_file \"%s\": %m", file->path) :
+			 errmsg("could not read auth_token_file of the user mapping: %m"),
+			 file->visible ? 0 :
+			 errdetail_log("The file is \"%s\".", file->path)));
 }
 
 /* Reads to the end, or as much as shows that the file is too large. */
 static int
-read_all(int fd, char *content, const char *path)
+read_all(int fd, char *content, const TokenFile *file)
 {
 	int			length = 0;
 
@@ -49,7 +63,7 @@ read_all(int fd, char *content, const char *path)
 		if (got < 0 && errno == EINTR)
 			continue;
 		if (got < 0)
-			file_error(path);
+			file_error(file);
 		if (got == 0)
 			break;
 		length += got;
@@ -58,30 +72,31 @@ read_all(int fd, char *content, const char *path)
 }
 
 char *
-velt_token_file_read(const char *path)
+velt_token_file_read(const char *path, bool visible)
 {
+	TokenFile	file = {path, visible};
 	char	   *content = palloc(MAX_FILE_BYTES + 2);
 	struct stat status;
 	int			length;
 	int			fd = OpenTransientFile(path, O_RDONLY | O_NONBLOCK | O_NOCTTY);
 
 	if (fd < 0 || fstat(fd, &status) != 0)
-		file_error(path);
+		file_error(&file);
 	if (!S_ISREG(status.st_mode))
-		refuse(path, "It is not a regular file.");
-	length = read_all(fd, content, path);
+		refuse(&file, "It is not a regular file.");
+	length = read_all(fd, content, &file);
 	CloseTransientFile(fd);
 	if (length > MAX_FILE_BYTES)
-		refuse(path, "It is larger than 16 kB.");
+		refuse(&file, "It is larger than 16 kB.");
 
 	if (length > 0 && content[length - 1] == '\n')
 		length--;
 	if (length == 0 || length > MAX_TOKEN_BYTES)
-		refuse(path, "It must have between 1 and 8192 characters.");
+		refuse(&file, "It must have between 1 and 8192 characters.");
 	for (int i = 0; i < length; i++)
 	{
 		if (content[i] <= ' ' || content[i] >= 0x7f)
-			refuse(path, "It must have visible ASCII characters only, and may end with one newline.");
+			refuse(&file, "It must have visible ASCII characters only, and may end with one newline.");
 	}
 	content[length] = '\0';
 	return content;

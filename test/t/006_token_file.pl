@@ -343,6 +343,24 @@ for my $content ("$canary\n\n", " $canary", "$canary\0", $canary x 1000,
 	unlike($mapped->error($by_reader)->{text},
 		qr/canary/, 'a message shows nothing of the file');
 }
+
+# A role that may not see the options of the mapping sees no path; the log
+# has it.
+write_file($file, '');
+for my $state (qw(HV024 58P01))
+{
+	like($mapped->error($by_reader)->{text},
+		qr/\Q$file\E/, "$state: the mapped role sees the path");
+	my $start = -s $node->logfile;
+	my $error = fails_with($stranger,
+		'SELECT count(*) FROM readable_mapped.keys',
+		$state, "$state: a view of whose owner's mapping");
+	unlike($error->{text}, qr/\Q$file\E/, 'shows no path');
+	like($error->{text}, qr/auth_token_file of the user mapping/, 'but what failed');
+	poll_until('the log has the path',
+		sub { slurp_file($node->logfile, $start) =~ /DETAIL:.*\Q$file\E/ });
+	unlink $file;
+}
 my $log = slurp_file($node->logfile, $log_start);
 like($log, qr/could not use auth_token_file/, 'the log has the messages');
 unlike($log, qr/canary|second-0123456789/, 'and nothing of the file');

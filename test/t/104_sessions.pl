@@ -242,6 +242,7 @@ for my $mode (qw(force_generic_plan force_custom_plan))
 	}
 	is($api->stats('connections'), 2, 'and each a connection');
 	is(counters($session, 'velt')->{requests}, 2, 'that is used again');
+	$session->query('RESET ROLE');
 	is_deeply(
 		[ connections($session) ],
 		[
@@ -287,6 +288,105 @@ for my $mode (qw(force_generic_plan force_custom_plan))
 		'two mappings in one query');
 	$session->close;
 	$admin->query('DROP OWNED BY alice, bob, carol');
+}
+
+# ----------
+# Which roles see the workspace id
+# ----------
+
+{
+	my $session = VeltClient->new($node);
+
+	# "user" has a mapping and USAGE, "reader" a mapping alone, "other"
+	# neither; "member" has the privileges of the owner, "distant" has not.
+	$session->query("CREATE ROLE $_")
+	  for qw(owner user_ reader other), 'member IN ROLE owner',
+	  'distant NOINHERIT IN ROLE owner';
+	my @roles = (qw(owner user_ reader other member distant), $me);
+	$session->query('GRANT USAGE ON FOREIGN DATA WRAPPER velt_fdw TO owner');
+	for my $server (qw(mapped public_))
+	{
+		add_server($session, $server, options => { api_url => $api->url });
+		$session->query("DROP USER MAPPING FOR CURRENT_USER SERVER $server");
+		$session->query("ALTER SERVER $server OWNER TO owner");
+		$session->query("GRANT USAGE ON SCHEMA $server TO PUBLIC");
+		$session->query(
+			"GRANT SELECT ON ALL TABLES IN SCHEMA $server TO PUBLIC");
+		$session->query(
+			"GRANT USAGE ON FOREIGN SERVER $server TO user_, other");
+	}
+	add_mapping($session, 'mapped', user => $_) for qw(user_ reader owner);
+	add_mapping($session, 'public_', user => 'PUBLIC');
+	$session->query('SET ROLE user_');
+	$session->query('SELECT count(*) FROM public_.api_keys');
+	for my $role (qw(user_ reader owner))
+	{
+		$session->query("SET ROLE $role");
+		$session->query('SELECT count(*) FROM mapped.api_keys');
+	}
+
+	my %sees = (
+		$me => 'mapped owner, mapped reader, mapped user_, public_ public',
+		owner => 'mapped owner, public_ public',
+		member => 'public_ public',
+		user_ => 'mapped user_',
+		map { $_ => '' } qw(reader other distant));
+	my $shown = q{SELECT string_agg(server_name || ' ' || user_name, ', '
+		ORDER BY server_name, user_name) FROM };
+	for my $role (@roles)
+	{
+		$session->query($role eq $me ? 'RESET ROLE' : "SET ROLE $role");
+		is($session->value('SELECT count(*) FROM velt_fdw_get_connections()'),
+			4, "$role sees all connections of the session");
+		is( $session->value("$shown velt_fdw_get_connections()
+				WHERE workspace_id IS NOT NULL") // '',
+			$sees{$role},
+			"$role sees the workspace id of some");
+		is( $session->value("$shown (SELECT srvname, usename
+				FROM pg_user_mappings WHERE umoptions IS NOT NULL
+				AND srvname IN ('mapped', 'public_')) m (server_name, user_name)")
+			  // '',
+			$sees{$role}, 'like the options of the mappings');
+	}
+	is($session->value("SELECT string_agg(DISTINCT workspace_id, ' ')
+			FROM velt_fdw_get_connections()"),
+		$workspace, 'which it is');
+
+	# the same of velt_fdw_check, which needs USAGE
+	my @details = (
+		[ user_ => 'mapped', qr/^workspace \Q$workspace\E at http/ ],
+		[ owner => 'mapped', qr/^workspace \Q$workspace\E at http/ ],
+		[ owner => 'public_', qr/^workspace \Q$workspace\E at http/ ],
+		[ member => 'public_', qr/^workspace \Q$workspace\E at http/ ],
+		[ user_ => 'public_', qr/^workspace of the PUBLIC user mapping at http/ ],
+		[ other => 'public_', qr/^workspace of the PUBLIC user mapping at http/ ]);
+	for my $case (@details)
+	{
+		my ($role, $server, $detail) = @$case;
+
+		$session->query("SET ROLE $role");
+		like($session->value("SELECT detail FROM velt_fdw_check('$server')
+				WHERE step = 'options'"), $detail, "$role checks $server");
+		is($session->value("SELECT bool_and(ok) FROM velt_fdw_check('$server')"),
+			't', 'with success');
+	}
+	$session->query('RESET ROLE');
+
+	$session->query('BEGIN');
+	$session->query('DROP SERVER public_ CASCADE');
+	$session->query('SET LOCAL ROLE owner');
+	is_deeply(
+		[
+			$session->query("SELECT user_name, workspace_id
+				FROM velt_fdw_get_connections() WHERE server_name = 'public_'")
+		],
+		[ [ 'public', undef ] ],
+		'the workspace id of a dropped server is hidden');
+	$session->query('ROLLBACK');
+	$session->close;
+	$admin->query("DROP SERVER $_ CASCADE") for qw(mapped public_);
+	$admin->query('DROP OWNED BY owner, user_, reader, other, member, distant');
+	$admin->query('DROP ROLE owner, user_, reader, other, member, distant');
 }
 
 # ----------
