@@ -22,6 +22,7 @@ CREATE SERVER velt_low FOREIGN DATA WRAPPER velt_fdw OPTIONS (
   max_requests '1',
   max_response_size '64kB',
   page_size '1',
+  keys_per_request '1',
   request_cost '0',
   async_capable 'false',
   keep_connections 'off',
@@ -40,6 +41,7 @@ CREATE SERVER velt_high FOREIGN DATA WRAPPER velt_fdw OPTIONS (
   max_requests '2147483647',
   max_response_size '512MB',
   page_size '100',
+  keys_per_request '100',
   request_cost '1e300',
   async_capable 'yes',
   keep_connections '1',
@@ -72,6 +74,8 @@ ALTER SERVER velt OPTIONS (max_response_size '65535B');
 ALTER SERVER velt OPTIONS (max_response_size '536870913B');
 ALTER SERVER velt OPTIONS (page_size '0');
 ALTER SERVER velt OPTIONS (page_size '101');
+ALTER SERVER velt OPTIONS (keys_per_request '0');
+ALTER SERVER velt OPTIONS (keys_per_request '101');
 ALTER SERVER velt OPTIONS (request_cost '-0.1');
 -- beyond what an integer holds
 \set VERBOSITY sqlstate

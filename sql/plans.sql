@@ -98,7 +98,7 @@ INSERT INTO executions (execution) VALUES
   ('by_two (''velt_api_key_000001'', ''velt_api_key_000001'')'),
   ('by_any (''{velt_api_key_000002,velt_api_key_000003,NULL}'')'),
   ('by_any (''{}'')'), ('by_any (NULL)'), ('by_any (''{NULL}'')'),
-  ('by_any (many_keys(100))'), ('by_any (many_keys(101))'),
+  ('by_any (many_keys(30))'), ('by_any (many_keys(31))'),
   ('by_any (many_keys(250))'),
   ('by_both (''velt_api_key_000002'', ''{velt_api_key_000002,b}'')'),
   ('by_both (''velt_api_key_000003'', ''{velt_api_key_000002,b}'')'),

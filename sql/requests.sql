@@ -34,9 +34,9 @@ ANALYZE numbers;
 SELECT count(*) FROM api_keys WHERE id = ANY (key_ids(250));
 \echo `:in_flight`
 \echo `:requests`
-SELECT count(*) FROM api_keys WHERE id = ANY (key_ids(100));
+SELECT count(*) FROM api_keys WHERE id = ANY (key_ids(30));
 \echo `:requests`
-SELECT count(*) FROM api_keys WHERE id = ANY (key_ids(101));
+SELECT count(*) FROM api_keys WHERE id = ANY (key_ids(31));
 \echo `:in_flight`
 \echo `:requests`
 -- a key a request, and eight of those; the keys are not listed

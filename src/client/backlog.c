@@ -121,11 +121,10 @@ velt_backlog_add_listed(VeltBacklog *backlog, VeltPage *page,
 
 /* Adds the next slice of the filter, if one is left. */
 static bool
-add_slice(VeltBacklog *backlog, VeltError *error)
+add_slice(VeltBacklog *backlog, size_t max_keys, VeltError *error)
 {
 	size_t		left = backlog->nkeys - backlog->next_key;
-	size_t		most = backlog->resource->filter_max;
-	size_t		nkeys = left < most ? left : most;
+	size_t		nkeys = left < max_keys ? left : max_keys;
 
 	if (nkeys == 0)
 		return true;
@@ -137,18 +136,41 @@ add_slice(VeltBacklog *backlog, VeltError *error)
 	return true;
 }
 
-bool
-velt_backlog_take(VeltBacklog *backlog, VeltChain **chain, VeltError *error)
+/* Moves the first keys of the first chain to a chain of their own. */
+static bool
+split_first(VeltBacklog *backlog, size_t nkeys, VeltError *error)
 {
+	VeltChain  *rest = TAILQ_FIRST(&backlog->chains);
+	const VeltString *keys = rest->keys;
+
+	if (!velt_backlog_add_first(backlog, keys, nkeys, (int) nkeys, rest->tag,
+								error))
+		return false;
+	rest->keys += nkeys;
+	rest->nkeys -= nkeys;
+	rest->page_size = (int) rest->nkeys;
+	return true;
+}
+
+bool
+velt_backlog_take(VeltBacklog *backlog, size_t max_keys, VeltChain **chain,
+				  VeltError *error)
+{
+	VeltChain  *first;
+
 	*chain = NULL;
-	if (backlog->nchains == 0 && !add_slice(backlog, error))
+	if (backlog->nchains == 0 && !add_slice(backlog, max_keys, error))
+		return false;
+	first = TAILQ_FIRST(&backlog->chains);
+	if (first == NULL)
+		return true;
+	/* a page token is good for the filter that it came with */
+	if (first->npages == 0 && first->nkeys > max_keys &&
+		!split_first(backlog, max_keys, error))
 		return false;
 	*chain = TAILQ_FIRST(&backlog->chains);
-	if (*chain != NULL)
-	{
-		TAILQ_REMOVE(&backlog->chains, *chain, link);
-		backlog->nchains--;
-	}
+	TAILQ_REMOVE(&backlog->chains, *chain, link);
+	backlog->nchains--;
 	return true;
 }
 

@@ -55,9 +55,12 @@ extern bool velt_backlog_add_listed(VeltBacklog *backlog, VeltPage *page,
 /* Takes a chain to be gone on with, before all others. */
 extern void velt_backlog_return(VeltBacklog *backlog, VeltChain *chain);
 
-/* Sets *chain to what is to be asked next, now the caller's; NULL if nothing. */
-extern bool velt_backlog_take(VeltBacklog *backlog, VeltChain **chain,
-							  VeltError *error);
+/*
+ * Sets *chain to the next question, now the caller's, or to NULL.  A request
+ * of it has at most max_keys keys; the other keys stay in the backlog.
+ */
+extern bool velt_backlog_take(VeltBacklog *backlog, size_t max_keys,
+							  VeltChain **chain, VeltError *error);
 
 extern bool velt_backlog_is_empty(const VeltBacklog *backlog);
 

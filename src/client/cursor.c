@@ -18,6 +18,9 @@
 #include "client/backlog.h"
 #include "client/layout.h"
 
+/* What a message shows of a key; it may be up to 8,192 bytes long. */
+#define KEY_NAME_BYTES			128
+
 typedef struct Fetch
 {
 	TAILQ_ENTRY(Fetch) link;
@@ -53,6 +56,7 @@ struct VeltCursor
 	int			nopen;			/* in flight or ready */
 	Fetch	   *held;			/* with the caller */
 
+	int			probed;			/* filter size to be tried alone; 0: none */
 	int64_t		nstarted;
 	int64_t		nrequests;
 	int64_t		nhanded;		/* pages handed up, each with a row at least */
@@ -282,6 +286,18 @@ fetch_ready(Fetch *fetch)
 	cursor->nopen++;
 }
 
+/* Notes that so many keys are not too many for one request. */
+static void
+filter_answered(VeltCursor *cursor, int nkeys)
+{
+	VeltFilterLimit *limit = cursor->spec.filter_limit;
+
+	if (nkeys >= cursor->probed || nkeys >= limit->current)
+		cursor->probed = 0;
+	if (nkeys > limit->current)
+		limit->current = nkeys;
+}
+
 /* A page has come. */
 static void
 fetch_succeeded(Fetch *fetch)
@@ -291,6 +307,7 @@ fetch_succeeded(Fetch *fetch)
 	bool		ok = velt_chain_advance(fetch->chain, fetch->page, &error);
 
 	*cursor->spec.workspace_known = true;
+	filter_answered(cursor, (int) fetch->chain->nkeys);
 	if (!ok)
 	{
 		velt_page_name_request(fetch->page, &error);
@@ -307,26 +324,14 @@ fetch_succeeded(Fetch *fetch)
 		fetch_ready(fetch);
 }
 
-/*
- * NOT_FOUND for keys that were asked for: of a single one, that there are no
- * rows; of several, nothing about each, so they are asked again in halves.
- */
+/* Asks again for the keys of a failed request, in two requests. */
 static bool
-keys_not_found(Fetch *fetch, VeltError *error)
+ask_in_halves(Fetch *fetch, VeltError *error)
 {
 	VeltCursor *cursor = fetch->cursor;
 	VeltChain  *chain = fetch->chain;
 	size_t		half = chain->nkeys / 2;
 
-	cursor->not_found = true;
-	if (chain->nkeys == 1)
-	{
-		chain->more = false;
-		fetch->rowless = true;
-		fetch->nkeys_done = 1;
-		fetch_ready(fetch);
-		return true;
-	}
 	if (!velt_backlog_add_first(&cursor->backlog, chain->keys + half,
 								chain->nkeys - half,
 								(int) (chain->nkeys - half), chain->tag,
@@ -338,19 +343,90 @@ keys_not_found(Fetch *fetch, VeltError *error)
 	return true;
 }
 
+/*
+ * NOT_FOUND for keys that were asked for: of a single one, that there are no
+ * rows; of several, nothing about each, so they are asked again in halves.
+ */
+static bool
+keys_not_found(Fetch *fetch, VeltError *error)
+{
+	fetch->cursor->not_found = true;
+	fetch->cursor->probed = 0;
+	if (fetch->chain->nkeys > 1)
+		return ask_in_halves(fetch, error);
+	fetch->chain->more = false;
+	fetch->rowless = true;
+	fetch->nkeys_done = 1;
+	fetch_ready(fetch);
+	return true;
+}
+
+/*
+ * Asks in halves for keys that the API refused to be asked for.  The reason
+ * may be their number, so other requests get smaller too.
+ */
+static bool
+filter_refused(Fetch *fetch, VeltError *error)
+{
+	VeltFilterLimit *limit = fetch->cursor->spec.filter_limit;
+	int			half = (int) (fetch->chain->nkeys + 1) / 2;
+
+	if (half < limit->current)
+		limit->current = half;
+	fetch->cursor->probed = half;
+	return ask_in_halves(fetch, error);
+}
+
+/*
+ * Names the refused key in the error.  It may be the reason why filters that
+ * it was in were refused, so the limit learned from those is void.
+ */
+static void
+key_refused(const Fetch *fetch, VeltError *error)
+{
+	const VeltCursor *cursor = fetch->cursor;
+	VeltString	key = fetch->chain->keys[0];
+	char		name[KEY_NAME_BYTES];
+
+	if (cursor->spec.resource->filter_max > 1)
+		cursor->spec.filter_limit->current =
+			cursor->spec.filter_limit->configured;
+	velt_error_clean_text(name, sizeof(name), key.bytes, key.length,
+						  velt_transport_credentials(cursor->transport));
+	velt_error_append(error, "The request was for the key \"%s\".", name);
+}
+
+/* The API's own word, or that of a server before it for a long body. */
+static bool
+is_refusal(const VeltError *error)
+{
+	return error->kind == VELT_ERROR_INVALID_ARGUMENT ||
+		error->kind == VELT_ERROR_REQUEST_SIZE;
+}
+
+/* Goes on after a failed request for keys; false with *error if it cannot. */
+static bool
+recover_keys(Fetch *fetch, VeltError *error)
+{
+	if (error->kind == VELT_ERROR_NOT_FOUND && error->enveloped)
+		return keys_not_found(fetch, error);
+	if (!is_refusal(error))
+		return false;
+	if (fetch->chain->nkeys > 1)
+		return filter_refused(fetch, error);
+	key_refused(fetch, error);
+	return false;
+}
+
 static void
 fetch_failed(Fetch *fetch, const VeltError *error)
 {
-	VeltCursor *cursor = fetch->cursor;
-	VeltError	splitting = *error;
+	VeltError	final = *error;
 
-	if (error->kind == VELT_ERROR_NOT_FOUND && error->enveloped &&
-		fetch->chain->nkeys > 0 && fetch->chain->npages == 0 &&
-		keys_not_found(fetch, &splitting))
+	if (fetch->chain->nkeys > 0 && fetch->chain->npages == 0 &&
+		recover_keys(fetch, &final))
 		return;
-	if (error->kind == VELT_ERROR_REQUEST_SIZE && fetch->chain->nkeys > 1)
-		splitting.kind = VELT_ERROR_FILTER_SIZE;
-	fail(cursor, fetch->number, &splitting);
+	fail(fetch->cursor, fetch->number, &final);
 	retire(fetch);
 }
 
@@ -492,8 +568,18 @@ refill(VeltCursor *cursor, VeltError *error)
 	return true;
 }
 
+int
+velt_cursor_max_keys(const VeltCursor *cursor)
+{
+	int			most = cursor->spec.filter_limit->current;
+
+	return most < cursor->spec.resource->filter_max ? most :
+		cursor->spec.resource->filter_max;
+}
+
 /*
- * How many requests may be in flight or finished.  Under a limit no more than
+ * How many requests may be in flight or finished.  While it is unknown how
+ * many keys a request can have, one finds out.  Under a limit no more than
  * can be needed, if each brings a row; with all wanted rows handed up, one
  * for a caller that is done with them and goes on asking all the same.
  */
@@ -501,9 +587,10 @@ static int
 open_allowed(const VeltCursor *cursor)
 {
 	int64_t		left = cursor->spec.limit - cursor->nhanded;
+	int			most = cursor->probed > 0 ? 1 : cursor->spec.max_concurrency;
 
-	if (cursor->spec.limit < 0 || left >= cursor->spec.max_concurrency)
-		return cursor->spec.max_concurrency;
+	if (cursor->spec.limit < 0 || left >= most)
+		return most;
 	if (left > 0)
 		return (int) left;
 	return cursor->held == NULL ? 1 : 0;
@@ -520,7 +607,9 @@ pump(VeltCursor *cursor)
 	{
 		VeltChain  *chain;
 		bool		ok = (refill(cursor, &error) &&
-						  velt_backlog_take(&cursor->backlog, &chain, &error));
+						  velt_backlog_take(&cursor->backlog,
+											velt_cursor_max_keys(cursor),
+											&chain, &error));
 
 		if (ok && chain == NULL)
 			return;

@@ -33,6 +33,17 @@ typedef struct VeltScanStats
 	int			max_in_flight;
 } VeltScanStats;
 
+/*
+ * How many keys a filter can have.  The API documents no maximum, so a refused
+ * filter is asked for in halves; all cursors of a connection share what they
+ * learn from that.
+ */
+typedef struct VeltFilterLimit
+{
+	int			configured;		/* the limit to begin with */
+	int			current;		/* the limit of new requests */
+} VeltFilterLimit;
+
 /* All of it is borrowed, and must outlive the cursor, but for the keys. */
 typedef struct VeltCursorSpec
 {
@@ -48,6 +59,7 @@ typedef struct VeltCursorSpec
 	int64_t		limit;			/* rows wanted, as a hint; less than 0: all */
 	size_t		max_response_bytes;
 	bool	   *workspace_known;	/* set once the session had an answer */
+	VeltFilterLimit *filter_limit;
 	VeltScanStats *stats;
 
 	/*
@@ -89,10 +101,13 @@ extern VeltCursorStatus velt_cursor_next_page(VeltCursor *cursor,
  */
 extern bool velt_cursor_wants_key(const VeltCursor *cursor);
 
+/* Returns how many keys a request can have now. */
+extern int	velt_cursor_max_keys(const VeltCursor *cursor);
+
 /*
- * Has it ask for these keys in one request, so no more of them than the
- * resource's filter_max.  A single one is copied; several are borrowed until
- * all of them are done with.
+ * Has it ask for these keys, in one request unless they are more than
+ * velt_cursor_max_keys by then.  A single one is copied; several are borrowed
+ * until all of them are done with.
  */
 extern bool velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
 								 size_t nkeys, void *tag, VeltError *error);

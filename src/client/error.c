@@ -24,7 +24,7 @@ static const ApiStatus api_statuses[] = {
 	{"UNAUTHENTICATED", {VELT_ERROR_UNAUTHENTICATED, false, false}},
 	{"PERMISSION_DENIED", {VELT_ERROR_PERMISSION_DENIED, false, false}},
 	{"NOT_FOUND", {VELT_ERROR_NOT_FOUND, false, false}},
-	{"INVALID_ARGUMENT", {VELT_ERROR_INVALID_REQUEST, false, false}},
+	{"INVALID_ARGUMENT", {VELT_ERROR_INVALID_ARGUMENT, false, false}},
 	{"FAILED_PRECONDITION", {VELT_ERROR_INVALID_REQUEST, false, false}},
 	{"OUT_OF_RANGE", {VELT_ERROR_INVALID_REQUEST, false, false}},
 	{"ALREADY_EXISTS", {VELT_ERROR_INVALID_REQUEST, false, false}},
@@ -89,6 +89,25 @@ velt_error_set(VeltError *error, VeltErrorKind kind, const char *format,...)
 	vsnprintf(error->detail, sizeof(error->detail), format, args);
 	va_end(args);
 	return false;
+}
+
+void
+velt_error_append(VeltError *error, const char *format,...)
+{
+	size_t		length = strlen(error->detail);
+	bool		ends = (length == 0 ||
+						strchr(".!?", error->detail[length - 1]) != NULL);
+	size_t		left = sizeof(error->detail) - length;
+	va_list		args;
+
+	/* the other side's words may lack their full stop */
+	length += snprintf(error->detail + length, left, ends ? " " : ". ");
+	if (length >= sizeof(error->detail))
+		return;
+	va_start(args, format);
+	vsnprintf(error->detail + length, sizeof(error->detail) - length, format,
+			  args);
+	va_end(args);
 }
 
 bool

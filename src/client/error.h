@@ -20,9 +20,9 @@ typedef enum VeltErrorKind
 	VELT_ERROR_UNAUTHENTICATED,
 	VELT_ERROR_PERMISSION_DENIED,
 	VELT_ERROR_NOT_FOUND,
-	VELT_ERROR_INVALID_REQUEST,
+	VELT_ERROR_INVALID_ARGUMENT,
+	VELT_ERROR_INVALID_REQUEST, /* refused for another reason */
 	VELT_ERROR_REQUEST_SIZE,
-	VELT_ERROR_FILTER_SIZE,		/* ... of a request with several keys */
 	VELT_ERROR_EXHAUSTED,
 	/* what the network did */
 	VELT_ERROR_CONNECT,
@@ -79,6 +79,10 @@ typedef struct VeltCredentials
 extern bool velt_error_set(VeltError *error, VeltErrorKind kind,
 						   const char *format,...)
 			__attribute__((format(printf, 3, 4)));
+
+/* Appends a sentence to the detail, and a full stop to the one before. */
+extern void velt_error_append(VeltError *error, const char *format,...)
+			__attribute__((format(printf, 2, 3)));
 
 /* The error for an allocation that failed; returns false. */
 extern bool velt_error_out_of_memory(VeltError *error);

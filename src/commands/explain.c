@@ -141,12 +141,20 @@ explain_join(ForeignScanState *node, const VeltScanPlan *plan,
 
 /* The size of pages, as far as the plan tells it. */
 static int
-page_size(ForeignScanState *node, const VeltScanPlan *plan, int page_size)
+page_size(ForeignScanState *node, const VeltScanPlan *plan,
+		  const VeltSettings *settings)
 {
+	int			page_size = settings->page_size;
 	List	   *values = ((ForeignScan *) node->ss.ps.plan)->fdw_exprs;
 	int			last = plan->nterms + plan->has_limit + plan->has_offset;
 	int64		wanted = 0;
 
+	/* a page has all keys that were asked for by id */
+	for (int i = 0; i < plan->nterms; i++)
+	{
+		if (plan->terms[i].target == VELT_FILTER_KEY)
+			return velt_settings_filter_max(settings);
+	}
 	for (int i = plan->nterms; i < last; i++)
 	{
 		Const	   *value = list_nth(values, i);
@@ -186,7 +194,7 @@ veltExplainForeignScan(ForeignScanState *node, ExplainState *es)
 	if (es->verbose && plan->resource->paged)
 		ExplainPropertyInteger("Velt Page Size", NULL,
 							   page_size(node, plan,
-										 scan->source.settings.page_size), es);
+										 &scan->source.settings), es);
 	if (es->analyze)
 		explain_counters(&scan->stats, es);
 }
@@ -249,7 +257,8 @@ velt_explain_batch_join(CustomScanState *node, List *ancestors,
 							deparse_filter(inner, scan->plan, es), es);
 	if (es->verbose && scan->plan->resource->paged)
 		ExplainPropertyInteger("Velt Page Size", NULL,
-							   scan->plan->resource->filter_max, es);
+							   velt_settings_filter_max(&scan->source.settings),
+							   es);
 	if (!es->analyze)
 		return;
 	ExplainPropertyInteger("Velt Batches", NULL, stats->batches, es);

@@ -36,6 +36,7 @@ velt_fetch_spec(const VeltFetch *fetch, const VeltResource *resource,
 	spec->max_response_bytes = settings->max_response_bytes;
 	spec->limit = -1;
 	spec->workspace_known = velt_session_workspace_known(fetch->session);
+	spec->filter_limit = velt_session_filter_limit(fetch->session);
 	spec->stats = stats;
 }
 

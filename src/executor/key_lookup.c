@@ -21,6 +21,7 @@
 typedef struct Slice
 {
 	int			nkeys;
+	int			max_keys;
 	int			nleft;			/* not answered yet */
 	VeltKeyEntry **entries;
 	VeltString	keys[FLEXIBLE_ARRAY_MEMBER];	/* in UTF-8 */
@@ -128,8 +129,9 @@ velt_key_lookup_flush(VeltKeyLookup *lookup)
 }
 
 static Slice *
-open_slice(VeltKeyLookup *lookup, int most)
+open_slice(VeltKeyLookup *lookup)
 {
+	int			most = velt_cursor_max_keys(lookup->source->fetch.cursor);
 	Slice	   *slice;
 
 	if (lookup->slice)
@@ -139,6 +141,7 @@ open_slice(VeltKeyLookup *lookup, int most)
 	slice->entries = MemoryContextAlloc(lookup->context,
 										most * sizeof(VeltKeyEntry *));
 	slice->nkeys = 0;
+	slice->max_keys = most;
 	lookup->slice = slice;
 	return slice;
 }
@@ -147,8 +150,7 @@ open_slice(VeltKeyLookup *lookup, int most)
 static void
 ask(VeltKeyLookup *lookup, VeltKeyEntry *entry, VeltString key)
 {
-	int			most = lookup->source->resource->filter_max;
-	Slice	   *slice = open_slice(lookup, most);
+	Slice	   *slice = open_slice(lookup);
 	char	   *copy = MemoryContextAlloc(lookup->context, key.length);
 
 	memcpy(copy, key.bytes, key.length);
@@ -158,7 +160,7 @@ ask(VeltKeyLookup *lookup, VeltKeyEntry *entry, VeltString key)
 	entry->asker = slice;
 	lookup->nunanswered++;
 	lookup->stats->asked++;
-	if (slice->nkeys == most)
+	if (slice->nkeys == slice->max_keys)
 		velt_key_lookup_flush(lookup);
 }
 
@@ -212,7 +214,7 @@ int
 velt_key_lookup_capacity(const VeltKeyLookup *lookup)
 {
 	return lookup->source->settings.max_concurrency * ROUNDS_AHEAD *
-		lookup->source->resource->filter_max;
+		velt_settings_filter_max(&lookup->source->settings);
 }
 
 /* ----------

@@ -323,6 +323,8 @@ static const Option options_table[] = {
 	1, VELT_MAX_PAGE_SIZE, VELT_ANYONE},
 	{"page_size", TABLE, parse_integer, FIELD(page_size),
 	1, VELT_MAX_PAGE_SIZE, VELT_ANYONE},
+	{"keys_per_request", SERVER, parse_integer, FIELD(keys_per_request),
+	1, VELT_MAX_PAGE_SIZE, VELT_ANYONE},
 	{"request_cost", SERVER, parse_number, FIELD(request_cost),
 	ANY_NUMBER, VELT_ANYONE},
 	{"async_capable", SERVER, parse_boolean, FIELD(async_capable),
@@ -497,9 +499,16 @@ velt_settings_init(VeltSettings *settings)
 	settings->max_concurrency = 8;
 	settings->max_response_bytes = 64 * 1024 * 1024;
 	settings->page_size = VELT_MAX_PAGE_SIZE;
+	settings->keys_per_request = 30;
 	settings->request_cost = 1000;
 	settings->async_capable = true;
 	settings->keep_connections = true;
+}
+
+int
+velt_settings_filter_max(const VeltSettings *settings)
+{
+	return Min(settings->resource->filter_max, settings->keys_per_request);
 }
 
 /* Whether an option is a URL, which takes longer to check than all else. */

@@ -41,6 +41,7 @@ typedef struct VeltSettings
 	int			max_requests;	/* 0: none */
 	int			max_response_bytes;
 	int			page_size;
+	int			keys_per_request;	/* most in a filter */
 	double		request_cost;
 	bool		async_capable;
 	bool		keep_connections;
@@ -80,6 +81,9 @@ extern void velt_settings_read(VeltSettings *settings, List *options,
  */
 extern void velt_settings_read_but_urls(VeltSettings *settings, List *options,
 										Oid catalog);
+
+/* Returns how many keys a request of the table's resource can have. */
+extern int	velt_settings_filter_max(const VeltSettings *settings);
 
 /* What setting the option on such an object needs. */
 extern VeltPrivilege velt_option_privilege(const char *name, Oid catalog);

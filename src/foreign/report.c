@@ -30,14 +30,11 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 		ERRCODE_UNDEFINED_OBJECT,
 		"Check option workspace_id of the user mapping and api_url of the server."
 	},
+	[VELT_ERROR_INVALID_ARGUMENT] = {ERRCODE_INVALID_PARAMETER_VALUE, NULL},
 	[VELT_ERROR_INVALID_REQUEST] = {ERRCODE_INVALID_PARAMETER_VALUE, NULL},
 	[VELT_ERROR_REQUEST_SIZE] = {
 		ERRCODE_INVALID_PARAMETER_VALUE,
-		"Check whether a proxy on the way to the API limits the size of requests to less than the API does."
-	},
-	[VELT_ERROR_FILTER_SIZE] = {
-		ERRCODE_INVALID_PARAMETER_VALUE,
-		"A smaller keys_per_request of the server makes requests shorter."
+		"A proxy on the way to the API may limit the size of requests; a smaller keys_per_request of the server makes them shorter."
 	},
 	[VELT_ERROR_EXHAUSTED] = {
 		ERRCODE_INSUFFICIENT_RESOURCES,

@@ -38,6 +38,8 @@ struct VeltSession
 	char	   *server_name;
 	bool		keep;			/* option keep_connections */
 	bool		workspace_known;
+	VeltFilterLimit filter_limit;
+	int			logged_limit;	/* as the last message about it gave it */
 	int			nscans;			/* that hold it */
 
 	/* what it was made from */
@@ -269,6 +271,9 @@ create_session(const VeltSettings *settings, const ForeignServer *server,
 	session->context = context;
 	session->server_name = pstrdup(server->servername);
 	session->keep = settings->keep_connections;
+	session->filter_limit.configured = settings->keys_per_request;
+	session->filter_limit.current = settings->keys_per_request;
+	session->logged_limit = settings->keys_per_request;
 	session->serverid = server->serverid;
 	session->mapped_user = mapping_user(mapping->umid);
 	session->server_options = copyObject(server->options);
@@ -463,6 +468,23 @@ bool *
 velt_session_workspace_known(VeltSession *session)
 {
 	return &session->workspace_known;
+}
+
+VeltFilterLimit *
+velt_session_filter_limit(VeltSession *session)
+{
+	return &session->filter_limit;
+}
+
+void
+velt_session_log_filter_limit(VeltSession *session)
+{
+	if (session->logged_limit == session->filter_limit.current)
+		return;
+	session->logged_limit = session->filter_limit.current;
+	ereport(DEBUG1,
+			(errmsg_internal("velt_fdw: a request to foreign server \"%s\" now has at most %d keys",
+							 session->server_name, session->logged_limit)));
 }
 
 const char *

@@ -9,6 +9,7 @@
 
 #include "postgres.h"
 
+#include "client/cursor.h"
 #include "client/transport.h"
 #include "nodes/pg_list.h"
 
@@ -37,6 +38,12 @@ extern bool *velt_session_workspace_known(VeltSession *session);
  * are hidden from the current user.
  */
 extern char *velt_session_visible_workspace(const VeltSession *session);
+
+/* Set from keys_per_request when the session begins; see VeltCursorSpec. */
+extern VeltFilterLimit *velt_session_filter_limit(VeltSession *session);
+
+/* Report a change of that limit in a DEBUG1 line. */
+extern void velt_session_log_filter_limit(VeltSession *session);
 
 /* A cached session, for who wants to know. */
 typedef struct VeltSessionInfo

@@ -224,6 +224,7 @@ drive(VeltSession *session)
 	refuse_hopeless();
 	velt_wait_release_descriptors();
 	log_attempts();
+	velt_session_log_filter_limit(session);
 	announce_waits();
 }
 

@@ -194,7 +194,7 @@ cost_path(const Candidate *join, const Path *outer, Path *path)
 {
 	VeltRelation *info = join->inner->fdw_private;
 	double		keys = estimate_keys(join, clamp_row_est(outer->rows));
-	double		requests = ceil(keys / info->settings.resource->filter_max);
+	double		requests = ceil(keys / velt_settings_filter_max(&info->settings));
 	double		pairs = Max(outer->rows, join->joinrel->rows);
 	Cost		first;
 	Cost		all;

@@ -219,7 +219,7 @@ static Requests
 requests_for_keys(const VeltSettings *settings, double keys)
 {
 	return concurrent_requests(settings,
-							   ceil(keys / settings->resource->filter_max));
+							   ceil(keys / velt_settings_filter_max(settings)));
 }
 
 /* A page names the next one. */

@@ -11,8 +11,8 @@
  *	-c N	requests at once (8)
  *	-s N	page size (100)
  *	-o		the first page alone
- *	-k N	no pages: of so many keys whose names are known, a hundred a
- *			request, or of each its tokens
+ *	-k N	no pages: of so many keys whose names are known, 30 a request,
+ *			or of each its tokens
  *	-j		also parse each response with json-c, and do nothing with that
  *	-a FILE	certificate authorities
  * prints for each time "REQUESTS BYTES WALL CPU FIRST": microseconds to the end,
@@ -30,8 +30,8 @@
 #include <unistd.h>
 
 #define MAX_TRANSFERS	64
-/* how many keys a request may name */
-#define MAX_NAMES		100
+/* how many keys a request names: velt_fdw's default */
+#define MAX_NAMES		30
 #define PAGE_PATH		"/v2/workspace/apikeys/get"
 #define TOKENS_PATH		"/v2/workspace/authtokens/get"
 
@@ -304,7 +304,7 @@ send_tokens(void)
 	send_request(transfer, key->workspace, TOKENS_PATH, false);
 }
 
-/* As many as the API allows. */
+/* As many as one request names. */
 static void
 send_names(void)
 {

@@ -12,7 +12,8 @@ import urllib.request
 from concurrent.futures import ThreadPoolExecutor
 
 PATH = "/v2/workspace/"
-BATCH = 100
+PAGE = 100
+FILTER = 30     # ids, as velt_fdw's keys_per_request
 
 
 class Client:
@@ -94,7 +95,7 @@ def key_row(key):
 
 def keys(client, **data):
     while True:
-        result = client.ask("apikeys/get", pageSize=BATCH, **data)
+        result = client.ask("apikeys/get", pageSize=PAGE, **data)
         yield from map(key_row, result["data"])
         if not result.get("nextPageToken"):
             return
@@ -108,13 +109,13 @@ def keys_of_all(clients):
 
 
 def keys_named(client, wanted, threads):
-    """As many at a time as the API allows."""
+    """In filters, of which so many at a time are asked."""
     def ask(ids):
         result = client.ask("apikeys/get", apiKeys=ids, pageSize=len(ids))
         return map(key_row, result["data"])
 
-    return client.each(ask, [wanted[n:n + BATCH]
-                             for n in range(0, len(wanted), BATCH)], threads)
+    return client.each(ask, [wanted[n:n + FILTER]
+                             for n in range(0, len(wanted), FILTER)], threads)
 
 
 def tokens(client, wanted, threads):

@@ -96,8 +96,8 @@ case $what in
         load peer_keys "$work/keys"
         ;;
     named)
-        customers | jq -cs 'range(0; length; 100) as $n |
-            {apiKeys: .[$n:$n + 100], pageSize: 100}' |
+        customers | jq -cs 'range(0; length; 30) as $n |
+            {apiKeys: .[$n:$n + 30], pageSize: 30}' |
             ask_many apikeys/get "$@" | keys_csv >"$work/keys"
         load peer_keys "$work/keys"
         ;;

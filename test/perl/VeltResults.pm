@@ -224,7 +224,7 @@ sub rivals_text
 | by | does |
 |---|---|
 | floor | the least possible: a bare libcurl program that sends the same requests, as many at once, over kept connections, and looks for nothing in the answers but what the next requests need |
-| plpython3u, kept connections, threads | functions in PL/Python: http.client, a pool of threads and their connections kept by the session; asks for several keys, or several workspaces, side by side, and in filters of 100 keys |
+| plpython3u, kept connections, threads | functions in PL/Python: http.client, a pool of threads and their connections kept by the session; asks for several keys, or several workspaces, side by side, and in filters of 30 keys |
 | plpython3u, urllib | the same functions over urllib, a connection each request; joins local rows one by one (LATERAL), unites one by one, and has its LIMIT behind a function in FROM |
 | curl, jq and \copy | a shell script that loads a table: a curl for each page, as one leads to the next, and one `curl --parallel` for all other requests |
 

@@ -249,6 +249,10 @@ class Api:
     def selected(self, workspace, key_ids):
         if key_ids is None:
             return workspace.keys
+        cap = self.modes["filter_cap"]
+        if cap and len(key_ids) > cap:
+            raise Refusal("INVALID_ARGUMENT",
+                          "apiKeys has more than %d items." % cap)
         positions = [workspace.positions.get(key_id) for key_id in key_ids]
         if None in positions and self.modes["unknown_ids"] == "not_found":
             raise Refusal("NOT_FOUND", "API key not found.")

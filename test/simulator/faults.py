@@ -57,12 +57,17 @@ class Rule:
             return False
         if (self.nth and number not in self.nth
                 or "every" in spec and number % spec["every"]
-                or "key" in spec and spec["key"] != answer.data.get("apiKey")
+                or "key" in spec and spec["key"] not in asked_keys(answer)
                 or "probability" in spec
                 and self.dice.random() >= spec["probability"]):
             return False
         self.lives -= 1
         return True
+
+
+def asked_keys(answer):
+    """The ids in the request, as far as it is valid."""
+    return [answer.data.get("apiKey")] + answer.data.get("apiKeys", [])
 
 
 def parse_rules(specs):

@@ -377,5 +377,43 @@ $session->query('RESET ALL');
 	cmp_ok($api->stats('max_in_flight'), '<=', 8, 'eight at a time');
 }
 
+# ----------
+# An API that takes fewer keys in a request
+# ----------
+
+{
+	my $query =
+	  'SELECT id FROM velt.api_keys WHERE id IN (' . key_list(1 .. 240) . ')';
+	my $changes = sub {
+		my ($result) = @_;
+
+		return map { $_->{message} =~ /now has at most (\d+) keys$/ ? $1 : () }
+		  @{ $result->{notices} };
+	};
+
+	$api->config({ modes => { filter_cap => 10 }, latency_ms => 20 });
+	$api->reset;
+	$session->query('SET client_min_messages = debug1');
+	$session->send($query);
+	my $result = $session->result;
+	is(ids_of(@{ $result->{rows} }), ids(1 .. 240),
+		'keys by id, of which the API takes fewer at a time');
+	is(join(' ', $changes->($result)), '15 8', 'each change of the size is a line');
+	# all eight of 30, and one of 15, before there is a size that works
+	is($api->stats('requests.total'), 8 + 1 + 32, 'few requests are refused');
+	is($api->stats('bad_requests'), 9, 'which are those');
+	is($api->stats('max_in_flight'), 8, 'others are under way together');
+
+	$api->reset;
+	$session->send($query);
+	$result = $session->result;
+	is(ids_of(@{ $result->{rows} }), ids(1 .. 240), 'and the same later');
+	is(join(' ', $changes->($result)), '', 'without a change');
+	is($api->stats('requests.total'), 30, 'costs what it has to');
+	is($api->stats('bad_requests'), 0, 'and no more');
+	$session->query('RESET client_min_messages');
+	$api->config({ modes => undef, latency_ms => 0 });
+}
+
 $_->close for $admin, $session;
 done_testing();

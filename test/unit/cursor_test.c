@@ -612,28 +612,6 @@ test_halves(void)
 	scan_close(&scan);
 }
 
-/* A request that is too large, for all keys or for some. */
-static void
-test_too_large(int nkeys, VeltErrorKind kind)
-{
-	static const int keys[] = {0, 1};
-	Scan		scan;
-	VeltPage   *page;
-
-	scan_open(&scan, "api_keys");
-	scan.api.holds = true;
-	if (nkeys > 0)
-		scan_filter(&scan, keys, nkeys);
-	(void) scan_begin(&scan);
-	(void) call(&scan, &page);
-	scan_settle(&scan);
-	server_answer(scan.server, 0, 413, "");
-	is_int(scan_run(&scan), VELT_CURSOR_FAILED, "HTTP 413 for %d keys", nkeys);
-	is_int(scan.error.kind, kind, "... is of a filter, or not");
-	is_int(server_requests(scan.server), 1, "... without another request");
-	scan_close(&scan);
-}
-
 /* 404s that are not about a key. */
 typedef struct ElsewhereCase
 {
@@ -1424,9 +1402,6 @@ test_all_not_found(void)
 	test_halves();
 	for (size_t i = 0; i < LENGTH_OF(elsewhere_cases); i++)
 		test_elsewhere(&elsewhere_cases[i]);
-	test_too_large(0, VELT_ERROR_REQUEST_SIZE);
-	test_too_large(1, VELT_ERROR_REQUEST_SIZE);
-	test_too_large(2, VELT_ERROR_FILTER_SIZE);
 	test_unknown_status();
 	test_not_found_later();
 	test_gone_key();

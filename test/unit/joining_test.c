@@ -258,7 +258,7 @@ test_failure(void)
 	scan_answer(&scan, 0);
 	is_int(run(&scan), VELT_CURSOR_FAILED, "... and then it is told");
 	is_str(scan.rows, "0:t0 |", "... with the answer that came first");
-	is_int(scan.error.kind, VELT_ERROR_INVALID_REQUEST, "... for what it is");
+	is_int(scan.error.kind, VELT_ERROR_INVALID_ARGUMENT, "... for what it is");
 	is_state(&scan, false, false, true, "it stays");
 	(void) add(&scan, 0);
 	is_int(run(&scan), VELT_CURSOR_FAILED, "... also for keys that come later");

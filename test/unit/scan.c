@@ -56,6 +56,17 @@ answer_workspace(const Api *api, Server *server, int request)
 					  "{\"result\":{\"status\":\"success\",\"data\":{\"id\":\"w\"}}}");
 }
 
+/* The number of ids in a filter. */
+static int
+filter_length(const char *ids)
+{
+	int			n = 1;
+
+	for (; *ids != ']'; ids++)
+		n += *ids == ',';
+	return n;
+}
+
 static void
 answer_filter(const Api *api, Server *server, int request)
 {
@@ -64,6 +75,13 @@ answer_filter(const Api *api, Server *server, int request)
 	size_t		used = strlen(reply);
 	const char *comma = "";
 
+	if ((api->filter_cap > 0 && filter_length(at) > api->filter_cap) ||
+		(api->refused != NULL && strstr(at, api->refused) != NULL))
+	{
+		server_answer(server, request, 400,
+					  "{\"error\":{\"status\":\"INVALID_ARGUMENT\",\"message\":\"m\"}}");
+		return;
+	}
 	while ((at = strstr(at, "\"k")) != NULL)
 	{
 		int			key = atoi(at += 2);
@@ -199,6 +217,8 @@ scan_open(Scan *scan, const char *resource)
 	scan->spec.max_concurrency = 8;
 	scan->spec.max_response_bytes = (size_t) 64 * 1024;
 	scan->spec.workspace_known = &scan->known;
+	scan->limit.configured = scan->limit.current = VELT_MAX_PAGE_SIZE;
+	scan->spec.filter_limit = &scan->limit;
 	scan->spec.stats = &scan->stats;
 }
 

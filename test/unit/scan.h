@@ -25,6 +25,8 @@ typedef struct Api
 	bool		holds;			/* answers only when it is told to */
 	bool		flaky;			/* each second request is refused for now */
 	int			empty_every;	/* each so manyth page is empty; 0: none */
+	int			filter_cap;		/* most ids in a filter; 0: no limit */
+	const char *refused;		/* ids in a filter with this text are refused */
 } Api;
 
 typedef struct Scan
@@ -37,6 +39,7 @@ typedef struct Scan
 	VeltCursor *cursor;
 	VeltScanStats stats;
 	bool		known;			/* that the workspace exists */
+	VeltFilterLimit limit;
 	VeltError	error;
 	char		rows[ROWS_BYTES];	/* "k0 k1 |k2 |": values, and pages */
 	int			nrows;

@@ -35,6 +35,7 @@ static const Module modules[] = {
 	{"attempts", test_attempts},
 	{"cursor", test_cursor},
 	{"joining", test_joining},
+	{"limits", test_limits},
 	{"memory", test_memory},
 };
 

@@ -14,6 +14,7 @@ extern void test_cursor(void);
 extern void test_error(void);
 extern void test_joining(void);
 extern void test_json(void);
+extern void test_limits(void);
 extern void test_memory(void);
 extern void test_network(void);
 extern void test_page(void);
