@@ -73,7 +73,7 @@ OBJS = \
 	$(CLIENT_OBJS)
 
 REGRESS = options import columns scan modes types errors explain pushdown plans \
-	requests filters join batch_join edges estimates
+	requests filters restarts join batch_join edges estimates
 REGRESS_OPTS = --inputdir=$(srcdir) --encoding=UTF8 \
 	--launcher=$(abspath $(srcdir))/test/simulator/with-simulator
 

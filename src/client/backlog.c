@@ -37,7 +37,7 @@ velt_backlog_begin(VeltBacklog *backlog, const VeltResource *resource,
 }
 
 void
-velt_backlog_end(VeltBacklog *backlog)
+velt_backlog_reset(VeltBacklog *backlog)
 {
 	VeltChain  *chain;
 
@@ -46,6 +46,14 @@ velt_backlog_end(VeltBacklog *backlog)
 		TAILQ_REMOVE(&backlog->chains, chain, link);
 		velt_chain_free(chain);
 	}
+	backlog->nchains = 0;
+	backlog->next_key = 0;
+}
+
+void
+velt_backlog_end(VeltBacklog *backlog)
+{
+	velt_backlog_reset(backlog);
 	free(backlog->keys);
 }
 

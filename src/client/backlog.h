@@ -36,6 +36,9 @@ extern bool velt_backlog_begin(VeltBacklog *backlog,
 							   VeltError *error);
 extern void velt_backlog_end(VeltBacklog *backlog);
 
+/* Drops all questions; those of the filter can be taken again. */
+extern void velt_backlog_reset(VeltBacklog *backlog);
+
 /*
  * Adds a question for these keys (nkeys 0: no filter), after or before all
  * others.  Several keys are borrowed until it is answered.

@@ -124,3 +124,15 @@ velt_chain_advance(VeltChain *chain, const VeltPage *page, VeltError *error)
 	chain->more = true;
 	return true;
 }
+
+void
+velt_chain_restart(VeltChain *chain)
+{
+	chain->more = true;
+	chain->npages = 0;
+	chain->nempty = 0;
+	chain->token.length = 0;
+	chain->landmark.length = 0;
+	chain->landmark_page = 0;
+	chain->restarted = true;
+}

@@ -26,6 +26,8 @@ typedef struct VeltChain
 	int			page_size;
 	void	   *tag;			/* whose question it is, for the caller */
 	bool		more;			/* there is a page to ask for */
+	bool		returned;		/* the caller was given a page of it */
+	bool		restarted;
 	int64_t		npages;			/* pages that have come */
 	int			nempty;			/* of these, the latest without a row */
 	VeltBuffer	token;			/* of the page to ask for */
@@ -57,5 +59,8 @@ extern VeltString velt_chain_key(const VeltChain *chain,
 /* The page asked for has come: sets "more" and the token to go on with. */
 extern bool velt_chain_advance(VeltChain *chain, const VeltPage *page,
 							   VeltError *error);
+
+/* Makes the next request ask for the first page again. */
+extern void velt_chain_restart(VeltChain *chain);
 
 #endif							/* VELT_CLIENT_CHAIN_H */

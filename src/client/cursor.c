@@ -61,6 +61,7 @@ struct VeltCursor
 	int64_t		nrequests;
 	int64_t		nhanded;		/* pages handed up, each with a row at least */
 	bool		not_found;		/* a key was */
+	bool		restarted;
 	int64_t		failed_number;	/* of the fetch that failed; 0: none */
 	VeltError	error;
 };
@@ -114,12 +115,20 @@ create_layout(const VeltCursor *cursor, VeltError *error)
 							  spec->max_response_bytes, error);
 }
 
+/* Adds the question for all rows, if that is what the cursor is for. */
+static bool
+add_list(VeltCursor *cursor, VeltError *error)
+{
+	return cursor->spec.filtered || cursor->spec.resource->filter_required ||
+		velt_backlog_add(&cursor->backlog, NULL, 0, cursor->spec.page_size,
+						 NULL, error);
+}
+
 VeltCursor *
 velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 				 VeltError *error)
 {
 	VeltCursor *cursor = calloc(1, sizeof(VeltCursor));
-	bool		all = !spec->filtered && !spec->resource->filter_required;
 
 	if (cursor == NULL)
 	{
@@ -139,9 +148,7 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 	if (velt_backlog_begin(&cursor->backlog, spec->resource, spec->keys,
 						   spec->nkeys, error) &&
 		(cursor->layout = create_layout(cursor, error)) != NULL &&
-		open_feeder(cursor, error) &&
-		(!all || velt_backlog_add(&cursor->backlog, NULL, 0,
-								  cursor->spec.page_size, NULL, error)))
+		open_feeder(cursor, error) && add_list(cursor, error))
 		return cursor;
 	velt_cursor_close(cursor);
 	return NULL;
@@ -206,20 +213,13 @@ continue_chain(Fetch *fetch)
 	fetch->chain = NULL;
 }
 
-/*
- * A request failed: no new ones, and those begun after it end.  Of several
- * that fail, the one begun first is reported, whichever failed first.
- */
+/* Cancels the requests that were started after that one. */
 static void
-fail(VeltCursor *cursor, int64_t number, const VeltError *error)
+cancel_later(VeltCursor *cursor, int64_t number)
 {
 	Fetch	   *fetch;
 	Fetch	   *next;
 
-	if (cursor->failed_number != 0 && cursor->failed_number < number)
-		return;
-	cursor->failed_number = number;
-	cursor->error = *error;
 	for (fetch = TAILQ_FIRST(&cursor->in_flight); fetch != NULL; fetch = next)
 	{
 		next = TAILQ_NEXT(fetch, link);
@@ -233,6 +233,51 @@ fail(VeltCursor *cursor, int64_t number, const VeltError *error)
 		cursor->nopen--;
 		retire(fetch);
 	}
+}
+
+/*
+ * A request failed: no new ones, and those begun after it end.  Of several
+ * that fail, the one begun first is reported, whichever failed first.
+ */
+static void
+fail(VeltCursor *cursor, int64_t number, const VeltError *error)
+{
+	if (cursor->failed_number != 0 && cursor->failed_number < number)
+		return;
+	cursor->failed_number = number;
+	cursor->error = *error;
+	cancel_later(cursor, number);
+}
+
+/* Drops all requests, finished pages and questions. */
+static void
+drop_all(VeltCursor *cursor)
+{
+	Fetch	   *fetch;
+
+	cancel_later(cursor, 0);
+	while ((fetch = TAILQ_FIRST(&cursor->ready)) != NULL)
+	{
+		TAILQ_REMOVE(&cursor->ready, fetch, link);
+		cursor->nopen--;
+		retire(fetch);
+	}
+	if (cursor->held != NULL)
+		cursor->held->chain->more = false;
+	velt_backlog_reset(&cursor->backlog);
+	cursor->failed_number = 0;
+	cursor->nhanded = 0;
+	cursor->probed = 0;
+}
+
+bool
+velt_cursor_restart(VeltCursor *cursor, VeltError *error)
+{
+	if (error->kind != VELT_ERROR_PAGE_TOKEN || cursor->restarted)
+		return false;
+	cursor->restarted = true;
+	drop_all(cursor);
+	return add_list(cursor, error);
 }
 
 static void
@@ -418,13 +463,36 @@ recover_keys(Fetch *fetch, VeltError *error)
 	return false;
 }
 
+/*
+ * Goes on after a failed request for a following page.  The first page was
+ * answered, so a refusal is about the page token, which may have expired.
+ */
+static bool
+recover_list(Fetch *fetch, VeltError *error)
+{
+	VeltChain  *chain = fetch->chain;
+
+	if (error->kind != VELT_ERROR_INVALID_ARGUMENT &&
+		error->kind != VELT_ERROR_INVALID_REQUEST &&
+		error->kind != VELT_ERROR_NOT_FOUND)
+		return false;
+	error->kind = VELT_ERROR_PAGE_TOKEN;
+	if (chain->returned || chain->restarted)
+		return false;
+	velt_chain_restart(chain);
+	continue_chain(fetch);
+	retire(fetch);
+	return true;
+}
+
 static void
 fetch_failed(Fetch *fetch, const VeltError *error)
 {
+	const VeltChain *chain = fetch->chain;
 	VeltError	final = *error;
 
-	if (fetch->chain->nkeys > 0 && fetch->chain->npages == 0 &&
-		recover_keys(fetch, &final))
+	if (chain->npages > 0 ? recover_list(fetch, &final) :
+		chain->nkeys > 0 && recover_keys(fetch, &final))
 		return;
 	fail(fetch->cursor, fetch->number, &final);
 	retire(fetch);
@@ -539,6 +607,16 @@ start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
 	return true;
 }
 
+/* Lists the keys again, unless rows of some have been returned. */
+static bool
+restart_feeder(VeltCursor *cursor, VeltError *error)
+{
+	if (cursor->nhanded > 0 || !velt_cursor_restart(cursor->feeder, error))
+		return false;
+	drop_all(cursor);
+	return true;
+}
+
 /* Keeps enough keys at hand that no request waits for the feeder's. */
 static bool
 refill(VeltCursor *cursor, VeltError *error)
@@ -562,7 +640,9 @@ refill(VeltCursor *cursor, VeltError *error)
 				cursor->feeder = NULL;
 				return true;
 			case VELT_CURSOR_FAILED:
-				return false;
+				if (!restart_feeder(cursor, error))
+					return false;
+				break;
 		}
 	}
 	return true;
@@ -651,6 +731,7 @@ hand_up(VeltCursor *cursor)
 	cursor->nopen--;
 	cursor->nhanded++;
 	cursor->held = fetch;
+	fetch->chain->returned = true;
 	if (fetch->chain->more && fetch->chain->npages > 1 &&
 		(cursor->spec.limit < 0 ||
 		 fetch->chain->npages * fetch->chain->page_size < cursor->spec.limit))

@@ -34,7 +34,7 @@ typedef struct VeltScanStats
 } VeltScanStats;
 
 /*
- * How many keys a filter can have.  The API documents no maximum, so a refused
+ * The most keys of a filter.  The API documents no maximum, so a refused
  * filter is asked for in halves; all cursors of a connection share what they
  * learn from that.
  */
@@ -94,6 +94,14 @@ extern void velt_cursor_close(VeltCursor *cursor);
 extern VeltCursorStatus velt_cursor_next_page(VeltCursor *cursor,
 											  VeltPage **page,
 											  VeltError *error);
+
+/*
+ * Makes the cursor ask from the first page again, if *error is a refused page
+ * token and this was not done before.  Otherwise returns false with the error.
+ * Only for a caller that can still forget the pages it was given.  Requests
+ * already made stay counted, and keys that were added are dropped.
+ */
+extern bool velt_cursor_restart(VeltCursor *cursor, VeltError *error);
 
 /*
  * A filtered cursor takes further keys.  Whether it has use for some now, with

@@ -23,6 +23,7 @@ typedef enum VeltErrorKind
 	VELT_ERROR_INVALID_ARGUMENT,
 	VELT_ERROR_INVALID_REQUEST, /* refused for another reason */
 	VELT_ERROR_REQUEST_SIZE,
+	VELT_ERROR_PAGE_TOKEN,		/* refused, like an expired one */
 	VELT_ERROR_EXHAUSTED,
 	/* what the network did */
 	VELT_ERROR_CONNECT,

@@ -209,16 +209,26 @@ sample_page(Sampler *sampler)
 	}
 }
 
+/* The next page, or VELT_CURSOR_FAILED if it is to be the first one again. */
 static VeltCursorStatus
 next_page(Sampler *sampler, VeltPage **page)
 {
 	VeltError	error;
-	VeltCursorStatus status = velt_fetch_next_page(&sampler->source.fetch,
-												   page, &error);
+	VeltFetch  *fetch = &sampler->source.fetch;
+	VeltCursorStatus status = velt_fetch_next_page(fetch, page, &error);
 
-	if (status == VELT_CURSOR_FAILED)
+	if (status == VELT_CURSOR_FAILED &&
+		!velt_cursor_restart(fetch->cursor, &error))
 		velt_source_report(&sampler->source, &error);
 	return status;
+}
+
+static void
+forget_rows(Sampler *sampler)
+{
+	for (int i = 0; i < sampler->reservoir.used; i++)
+		heap_freetuple(sampler->rows[i]);
+	init_reservoir(&sampler->reservoir, sampler->reservoir.size);
 }
 
 /* The rows of all pages, up to so many; false if there may be more. */
@@ -229,11 +239,13 @@ sample_pages(Sampler *sampler, const VeltCursorSpec *spec, int max_pages)
 	VeltCursorStatus status = VELT_CURSOR_PAGE;
 
 	velt_source_open(source, spec);
-	for (int i = 0; status == VELT_CURSOR_PAGE && i < max_pages; i++)
+	for (int i = 0; status != VELT_CURSOR_END && i < max_pages; i++)
 	{
 		status = next_page(sampler, &source->page);
 		if (status == VELT_CURSOR_PAGE)
 			sample_page(sampler);
+		else if (status == VELT_CURSOR_FAILED)
+			forget_rows(sampler);
 	}
 	return status == VELT_CURSOR_END;
 }
@@ -346,11 +358,13 @@ sample_keys(Sampler *sampler)
 	spec.npointers = 1;
 	limit_pages(&spec);
 	velt_source_open(source, &spec);
-	for (int i = 0; status == VELT_CURSOR_PAGE && i < MAX_PAGES; i++)
+	for (int i = 0; status != VELT_CURSOR_END && i < MAX_PAGES; i++)
 	{
 		status = next_page(sampler, &page);
 		if (status == VELT_CURSOR_PAGE)
 			sample_page_keys(sampler, page, &reservoir);
+		else if (status == VELT_CURSOR_FAILED)
+			init_reservoir(&reservoir, MAX_KEYS);
 	}
 	velt_cursor_close(source->fetch.cursor);
 	source->fetch.cursor = NULL;

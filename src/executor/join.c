@@ -65,6 +65,7 @@ struct VeltJoin
 	const char **key_pointers;	/* of the keys' source, and one for the key */
 	int			key_value;		/* which of them that is */
 
+	bool		returned;		/* a row of the result */
 	bool		keys_done;
 	bool		keys_failed;
 	VeltError	keys_error;
@@ -191,6 +192,7 @@ velt_join_start(VeltJoin *join, const VeltCursorSpec *spec)
 	token_spec.every_key = true;
 	token_spec.within = keys->fetch.cursor;
 	velt_source_open(&join->token_source, &token_spec);
+	join->returned = false;
 	join->keys_done = false;
 	join->keys_failed = false;
 }
@@ -351,6 +353,28 @@ take_key(VeltJoin *join, TupleTableSlot *slot)
 }
 
 /*
+ * Lists the keys again after an error of theirs, if that may help and no row
+ * has been returned.
+ */
+static bool
+restart(VeltJoin *join)
+{
+	VeltError  *error = &join->keys_error;
+	VeltError	token_error = *error;
+
+	if (join->returned ||
+		!velt_cursor_restart(join->keys.source->fetch.cursor, error))
+		return false;
+	if (!velt_cursor_restart(join->token_source.fetch.cursor, &token_error))
+		velt_source_report(&join->token_source, &token_error);
+	join->token_source.page = NULL;
+	join->current = NULL;
+	ExecClearTuple(join->key_slot);
+	MemoryContextReset(join->context);
+	return true;
+}
+
+/*
  * Takes keys while there is use for them; true if one is a row of the result.
  * An error waits until all that was asked before has been answered.
  */
@@ -369,6 +393,8 @@ take_keys(VeltJoin *join, TupleTableSlot *slot)
 			case VELT_CURSOR_WAIT:
 				return false;
 			case VELT_CURSOR_FAILED:
+				if (restart(join))
+					break;
 				join->keys_failed = true;
 				join->keys_done = true;
 				break;
@@ -469,10 +495,12 @@ velt_join_next_row(VeltJoin *join, TupleTableSlot *slot)
 
 	do
 	{
-		if (join->current && next_of_key(join, slot))
+		if ((join->current && next_of_key(join, slot)) ||
+			take_keys(join, slot))
+		{
+			join->returned = true;
 			return VELT_CURSOR_PAGE;
-		if (take_keys(join, slot))
-			return VELT_CURSOR_PAGE;
+		}
 		ExecClearTuple(slot);
 		status = next_answer(join);
 	} while (status == VELT_CURSOR_PAGE || can_take_key(join));

@@ -36,6 +36,10 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 		ERRCODE_INVALID_PARAMETER_VALUE,
 		"A proxy on the way to the API may limit the size of requests; a smaller keys_per_request of the server makes them shorter."
 	},
+	[VELT_ERROR_PAGE_TOKEN] = {
+		ERRCODE_CONNECTION_FAILURE,
+		"The page token of a list may have expired. Run the statement again: it starts the list from the beginning."
+	},
 	[VELT_ERROR_EXHAUSTED] = {
 		ERRCODE_INSUFFICIENT_RESOURCES,
 		"Try again later; max_requests_per_minute of the server keeps below a rate limit."

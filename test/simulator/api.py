@@ -232,6 +232,8 @@ class Api:
             cursor = unseal(data["pageToken"])
             if cursor is None or cursor["question"] != digest(question):
                 raise Refusal("INVALID_ARGUMENT", "Invalid pageToken.")
+            if cursor["epoch"] != self.modes["token_epoch"]:
+                raise Refusal("INVALID_ARGUMENT", "The pageToken has expired.")
             start, blanks = cursor["start"], cursor["blanks"]
 
         if blanks > 0:
@@ -263,7 +265,8 @@ class Api:
         if following is not None:
             return {"nextPageToken": seal({"question": digest(question),
                                            "start": following[0],
-                                           "blanks": following[1]})}
+                                           "blanks": following[1],
+                                           "epoch": self.modes["token_epoch"]})}
         return {"absent": {}, "null": {"nextPageToken": None},
                 "empty": {"nextPageToken": ""}}[self.modes["last_token"]]
 

@@ -31,6 +31,7 @@ DEFAULTS = {
         **{mode: choices[0] for mode, choices in CHOICES.items()},
         "empty_pages": 0,
         "filter_cap": 0,
+        "token_epoch": 0,
         "page_cap": 0,
         "trailing_page": False,
         "compress": False,

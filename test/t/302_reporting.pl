@@ -360,7 +360,7 @@ $api->reset;
 $reporter->query($call);
 is($reporter->value("SELECT count(*) FROM report.drift
 	WHERE finding = 'key removed'"), 150, 'all keys of a workspace are gone');
-is($api->stats('requests.total'), 3, 'for a request for each hundred of them');
+is($api->stats('requests.total'), 6, 'for a request for each 30 of them');
 $admin->query("$map OPTIONS (SET workspace_id '$id', SET auth_token '$secret')");
 $api->config({ workspaces => { $id => { key_list => [ @list[ 0 .. 2 ] ] } } });
 $admin->query($call);

@@ -696,7 +696,7 @@ test_not_found_later(void)
 	server_answer(scan.server, 1, 404, FAILURE("NOT_FOUND"));
 	is_int(scan_run(&scan), VELT_CURSOR_FAILED,
 		   "... where NOT_FOUND is an error");
-	is_int(scan.error.kind, VELT_ERROR_NOT_FOUND, "... as such");
+	is_int(scan.error.kind, VELT_ERROR_PAGE_TOKEN, "... of the page token");
 	is_over(&scan);
 	scan_close(&scan);
 }

@@ -187,7 +187,7 @@ test_added(int cap)
  * ----------
  */
 
-/* One key is why filters are refused: that is no reason for smaller ones. */
+/* A refused key must not make later filters smaller. */
 static void
 test_refused_key(int nkeys, int max_concurrency)
 {

@@ -37,6 +37,7 @@ static const Module modules[] = {
 	{"joining", test_joining},
 	{"limits", test_limits},
 	{"memory", test_memory},
+	{"restarts", test_restarts},
 };
 
 static bool

@@ -20,6 +20,7 @@ extern void test_network(void);
 extern void test_page(void);
 extern void test_request(void);
 extern void test_resource(void);
+extern void test_restarts(void);
 extern void test_retry(void);
 extern void test_transport(void);
 extern void test_url(void);
