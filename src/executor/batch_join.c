@@ -162,6 +162,8 @@ free_row(BatchJoin *join)
 
 	if (row == NULL)
 		return;
+	/* they point into its tuple, and into those of its entry */
+	ExecClearTuple(join->node.ss.ss_ScanTupleSlot);
 	ExecClearTuple(join->outer_slot);
 	ExecClearTuple(join->inner_slot);
 	if (row->entry)
@@ -443,8 +445,8 @@ rescan_join(CustomScanState *node)
 	join->nfills = 0;
 	if (join->outer->chgParam == NULL)
 		ExecReScan(join->outer);
-	/* which does not run but to check rows again, and so not by itself */
-	if (inner->chgParam != NULL || node->ss.ps.state->es_epq_active)
+	/* for its conditions; as a scan, recheck_row starts it for each row */
+	if (inner->chgParam != NULL)
 		ExecReScan(inner);
 }
 
@@ -453,6 +455,7 @@ end_join(CustomScanState *node)
 {
 	BatchJoin  *join = (BatchJoin *) node;
 
+	velt_key_lookup_stop(join->lookup);
 	ExecEndNode(join->outer);
 	ExecEndNode(&join->inner->ss.ps);
 }

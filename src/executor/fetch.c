@@ -44,6 +44,7 @@ bool
 velt_fetch_open(VeltFetch *fetch, const VeltCursorSpec *spec,
 				VeltError *error)
 {
+	Assert(fetch->cursor == NULL);
 	fetch->cursor = velt_cursor_open(velt_session_transport(fetch->session),
 									 spec, error);
 	return fetch->cursor != NULL;

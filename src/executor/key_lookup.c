@@ -30,13 +30,12 @@ typedef struct Slice
 struct VeltKeyLookup
 {
 	ForeignScanState *scan;
-	VeltSource *source;			/* the scan's */
+	VeltSource	source;			/* open while it has a cursor */
 	int			key_column;
 	VeltKeyLookupStats *stats;
 	VeltKeyTable *table;
-	MemoryContext context;		/* of slices */
+	MemoryContext context;		/* of slices and "allowed", while it is open */
 	Slice	   *slice;			/* being filled, or NULL */
-	bool		open;			/* the source is */
 	bool		restricted;		/* only these keys can have rows */
 	VeltKeys	allowed;
 	int			nunanswered;
@@ -46,10 +45,12 @@ VeltKeyLookup *
 velt_key_lookup_create(ForeignScanState *scan, int key_column, Size bound,
 					   VeltKeyLookupStats *stats)
 {
+	const VeltScanPlan *plan = ((VeltScan *) scan->fdw_state)->plan;
 	VeltKeyLookup *lookup = palloc0(sizeof(VeltKeyLookup));
 
 	lookup->scan = scan;
-	lookup->source = &((VeltScan *) scan->fdw_state)->source;
+	velt_source_init(&lookup->source, scan->ss.ss_currentRelation,
+					 plan->resource, plan->attnums, CurrentMemoryContext);
 	lookup->key_column = key_column;
 	lookup->stats = stats;
 	lookup->table = velt_key_table_create(CurrentMemoryContext, bound);
@@ -59,28 +60,27 @@ velt_key_lookup_create(ForeignScanState *scan, int key_column, Size bound,
 	return lookup;
 }
 
-static void
-stop(VeltKeyLookup *lookup)
-{
-	if (lookup->open)
-		velt_source_stop(lookup->source);
-	lookup->open = false;
-}
-
 void
-velt_key_lookup_reset(VeltKeyLookup *lookup)
+velt_key_lookup_stop(VeltKeyLookup *lookup)
 {
-	stop(lookup);
-	velt_key_table_reset(lookup->table);
+	velt_source_stop(&lookup->source);
+	/* the cursor had borrowed keys */
 	MemoryContextReset(lookup->context);
 	lookup->slice = NULL;
 	lookup->nunanswered = 0;
 }
 
+void
+velt_key_lookup_reset(VeltKeyLookup *lookup)
+{
+	velt_key_lookup_stop(lookup);
+	velt_key_table_reset(lookup->table);
+}
+
 static void
 describe_source(void *arg)
 {
-	velt_source_describe(((VeltKeyLookup *) arg)->source);
+	velt_source_describe(&((VeltKeyLookup *) arg)->source);
 }
 
 /* Has errors say which table they are about, until error_context_stack is set back. */
@@ -98,18 +98,27 @@ push_context(VeltKeyLookup *lookup, ErrorContextCallback *context)
  * ----------
  */
 
+static bool
+is_open(const VeltKeyLookup *lookup)
+{
+	return lookup->source.fetch.cursor != NULL;
+}
+
 static void
 open_source(VeltKeyLookup *lookup)
 {
 	ErrorContextCallback context;
+	MemoryContext old;
 
-	if (lookup->open)
+	if (is_open(lookup))
 		return;
 	push_context(lookup, &context);
-	velt_scan_open_for_keys(lookup->scan, &lookup->stats->scan,
-							&lookup->allowed, &lookup->restricted);
+	old = MemoryContextSwitchTo(lookup->context);
+	velt_scan_open_for_keys(lookup->scan, &lookup->source,
+							&lookup->stats->scan, &lookup->allowed,
+							&lookup->restricted);
+	MemoryContextSwitchTo(old);
 	error_context_stack = context.previous;
-	lookup->open = true;
 }
 
 void
@@ -122,16 +131,16 @@ velt_key_lookup_flush(VeltKeyLookup *lookup)
 		return;
 	lookup->slice = NULL;
 	slice->nleft = slice->nkeys;
-	if (!velt_cursor_add_keys(lookup->source->fetch.cursor, slice->keys,
+	if (!velt_cursor_add_keys(lookup->source.fetch.cursor, slice->keys,
 							  slice->nkeys, slice, &error))
-		velt_source_report(lookup->source, &error);
-	velt_cursor_start(lookup->source->fetch.cursor);
+		velt_source_report(&lookup->source, &error);
+	velt_cursor_start(lookup->source.fetch.cursor);
 }
 
 static Slice *
 open_slice(VeltKeyLookup *lookup)
 {
-	int			most = velt_cursor_max_keys(lookup->source->fetch.cursor);
+	int			most = velt_cursor_max_keys(lookup->source.fetch.cursor);
 	Slice	   *slice;
 
 	if (lookup->slice)
@@ -200,7 +209,7 @@ velt_key_lookup_advance(VeltKeyLookup *lookup)
 	if (lookup->nunanswered == 0)
 		return;
 	push_context(lookup, &context);
-	velt_wait_drive(lookup->source->fetch.session);
+	velt_wait_drive(lookup->source.fetch.session);
 	error_context_stack = context.previous;
 }
 
@@ -213,8 +222,8 @@ velt_key_lookup_unanswered(const VeltKeyLookup *lookup)
 int
 velt_key_lookup_capacity(const VeltKeyLookup *lookup)
 {
-	return lookup->source->settings.max_concurrency * ROUNDS_AHEAD *
-		velt_settings_filter_max(&lookup->source->settings);
+	return lookup->source.settings.max_concurrency * ROUNDS_AHEAD *
+		velt_settings_filter_max(&lookup->source.settings);
 }
 
 /* ----------
@@ -235,10 +244,10 @@ read_row(VeltKeyLookup *lookup)
 	ResetExprContext(econtext);
 	ExecClearTuple(slot);
 	old = MemoryContextSwitchTo(econtext->ecxt_per_tuple_memory);
-	velt_source_read(lookup->source, slot->tts_values, slot->tts_isnull);
+	velt_source_read(&lookup->source, slot->tts_values, slot->tts_isnull);
 	MemoryContextSwitchTo(old);
 	ExecStoreVirtualTuple(slot);
-	slot->tts_tableOid = RelationGetRelid(lookup->source->relation);
+	slot->tts_tableOid = RelationGetRelid(lookup->source.relation);
 	econtext->ecxt_scantuple = slot;
 	if (scan->ps.qual && !ExecQual(scan->ps.qual, econtext))
 		return NULL;
@@ -286,7 +295,7 @@ finish_slice(VeltKeyLookup *lookup, Slice *slice)
 static void
 take_page(VeltKeyLookup *lookup, VeltPage *page)
 {
-	VeltSource *source = lookup->source;
+	VeltSource *source = &lookup->source;
 	Slice	   *slice = velt_cursor_tag(source->fetch.cursor);
 
 	source->page = page;
@@ -307,7 +316,7 @@ take_page(VeltKeyLookup *lookup, VeltPage *page)
 static bool
 receive(VeltKeyLookup *lookup)
 {
-	VeltSource *source = lookup->source;
+	VeltSource *source = &lookup->source;
 	ErrorContextCallback context;
 	VeltPage   *page;
 	VeltError	error;
@@ -343,7 +352,7 @@ void
 velt_key_lookup_finish(VeltKeyLookup *lookup)
 {
 	/* the cursor's end is where it tells an unknown key from a workspace */
-	while (lookup->open && receive(lookup))
+	while (is_open(lookup) && receive(lookup))
 		;
-	stop(lookup);
+	velt_key_lookup_stop(lookup);
 }

@@ -24,9 +24,11 @@ typedef struct VeltKeyLookupStats
 } VeltKeyLookupStats;
 
 /*
- * The scan says which columns, conditions and remote quals, and is not to be
- * run meanwhile.  key_column is that of the key in its rows, from 0; "bound"
- * in bytes is for what is remembered.  Allocates in the current context.
+ * The scan says which columns, conditions and remote quals.  The lookup has a
+ * cursor of its own, so the scan may run, start anew or end meanwhile.
+ * key_column is that of the key in its rows, from 0; "bound" in bytes is for
+ * what is remembered.  Allocates in the current context, whose end also ends
+ * what is in flight.
  */
 extern VeltKeyLookup *velt_key_lookup_create(ForeignScanState *scan,
 											 int key_column, Size bound,
@@ -65,5 +67,8 @@ extern void velt_key_lookup_finish(VeltKeyLookup *lookup);
 
 /* Forgets all keys, whoever uses them, and what is in flight. */
 extern void velt_key_lookup_reset(VeltKeyLookup *lookup);
+
+/* Ends what is in flight and releases the session; raises no error. */
+extern void velt_key_lookup_stop(VeltKeyLookup *lookup);
 
 #endif							/* VELT_EXECUTOR_KEY_LOOKUP_H */

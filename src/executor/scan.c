@@ -167,16 +167,16 @@ wanted_rows(VeltScan *scan, ExprContext *econtext)
 	return limit;
 }
 
-/* What the remote quals and the limit make of the request. */
+/*
+ * What the remote quals and the limit make of the request.  Allocates the keys
+ * in the current context.
+ */
 static void
 add_quals(VeltScan *scan, ExprContext *econtext,
 		  const VeltCredentials *credentials, VeltCursorSpec *spec)
 {
-	MemoryContext old;
 	VeltKeys	keys = {NULL, 0};
 
-	MemoryContextReset(scan->keys_context);
-	old = MemoryContextSwitchTo(scan->keys_context);
 	spec->filtered = velt_filter_keys_evaluate(scan->plan, scan->values,
 											   VELT_FILTER_KEY, econtext,
 											   &keys);
@@ -188,7 +188,6 @@ add_quals(VeltScan *scan, ExprContext *econtext,
 	spec->keys = keys.items;
 	spec->nkeys = keys.nitems;
 	spec->limit = wanted_rows(scan, econtext);
-	MemoryContextSwitchTo(old);
 }
 
 /* Makes what asks; no request leaves before a row is asked for. */
@@ -197,10 +196,14 @@ start_scan(ForeignScanState *node)
 {
 	VeltScan   *scan = node->fdw_state;
 	VeltCursorSpec spec;
+	MemoryContext old;
 
 	velt_source_acquire(&scan->source, scan->userid, &scan->stats, &spec);
+	MemoryContextReset(scan->keys_context);
+	old = MemoryContextSwitchTo(scan->keys_context);
 	add_quals(scan, node->ss.ps.ps_ExprContext,
 			  velt_source_credentials(&scan->source), &spec);
+	MemoryContextSwitchTo(old);
 	if (scan->join)
 		velt_join_start(scan->join, &spec);
 	else
@@ -208,22 +211,23 @@ start_scan(ForeignScanState *node)
 }
 
 void
-velt_scan_open_for_keys(ForeignScanState *node, VeltScanStats *stats,
-						VeltKeys *allowed, bool *restricted)
+velt_scan_open_for_keys(ForeignScanState *node, VeltSource *source,
+						VeltScanStats *stats, VeltKeys *allowed,
+						bool *restricted)
 {
 	VeltScan   *scan = node->fdw_state;
 	VeltCursorSpec spec;
 
-	velt_source_acquire(&scan->source, scan->userid, stats, &spec);
+	velt_source_acquire(source, scan->userid, stats, &spec);
 	add_quals(scan, node->ss.ps.ps_ExprContext,
-			  velt_source_credentials(&scan->source), &spec);
+			  velt_source_credentials(source), &spec);
 	*restricted = spec.filtered;
 	allowed->items = (VeltString *) spec.keys;
 	allowed->nitems = spec.nkeys;
 	spec.filtered = true;
 	spec.nkeys = 0;
 	spec.every_key = true;
-	velt_source_open(&scan->source, &spec);
+	velt_source_open(source, &spec);
 }
 
 bool

@@ -37,13 +37,14 @@ typedef struct VeltScan
 } VeltScan;
 
 /*
- * For who does without the rows of the scan, but asks for keys of its own:
- * opens its source with no key to ask for yet.  What the remote quals allow is
- * in "allowed" if they restrict the keys, and stands until the next call.
+ * Opens a source of the caller's for keys that will be added one by one, as
+ * the user and with the remote quals of the scan, whose own source stays as it
+ * is.  Sets "allowed" to the keys that the remote quals allow, if they
+ * restrict the keys.  Allocates these in the current context.
  */
 extern void velt_scan_open_for_keys(ForeignScanState *node,
-									VeltScanStats *stats, VeltKeys *allowed,
-									bool *restricted);
+									VeltSource *source, VeltScanStats *stats,
+									VeltKeys *allowed, bool *restricted);
 
 /* Whether its next row, its end or an error can be had without waiting. */
 extern bool velt_scan_has_news(const VeltScan *scan);

@@ -72,6 +72,7 @@ velt_source_acquire(VeltSource *source, Oid userid, VeltScanStats *stats,
 {
 	Oid			relid = RelationGetRelid(source->relation);
 
+	Assert(source->fetch.session == NULL);
 	source->fetch.session =
 		velt_session_acquire(userid, GetForeignServerIdByRelId(relid));
 	make_spec(source, stats, spec);
@@ -81,6 +82,7 @@ void
 velt_source_acquire_beside(VeltSource *source, const VeltSource *other,
 						   VeltScanStats *stats, VeltCursorSpec *spec)
 {
+	Assert(source->fetch.session == NULL);
 	source->fetch.session = velt_session_share(other->fetch.session);
 	make_spec(source, stats, spec);
 }
