@@ -9,6 +9,7 @@
 #include "executor/batch_join.h"
 #include "executor/scan.h"
 #include "lib/stringinfo.h"
+#include "nodes/nodeFuncs.h"
 #include "nodes/value.h"
 #include "pg_compat.h"
 #include "parser/parsetree.h"
@@ -36,14 +37,58 @@ endpoints(const VeltScanPlan *plan)
 		lappend(list, endpoint(plan->tokens));
 }
 
+/* Tell if the parameter is the result of a subquery of the plan node itself. */
+static bool
+is_own_result(const Param *param, const Plan *plan)
+{
+	ListCell   *lc;
+
+	foreach(lc, plan->initPlan)
+	{
+		if (list_member_int(lfirst_node(SubPlan, lc)->setParam,
+							param->paramid))
+			return true;
+	}
+	return false;
+}
+
+/*
+ * Replace the parameters that other plan nodes set by external ones, which are
+ * shown as $n.  PostgreSQL would look for their origin among the nodes above,
+ * which a foreign scan is not told.
+ */
+static Node *
+make_parameters_external(Node *node, void *context)
+{
+	Param	   *param;
+
+	if (node == NULL)
+		return NULL;
+	if (!IsA(node, Param) || is_own_result((Param *) node, context))
+		return expression_tree_mutator(node, make_parameters_external,
+									   context);
+	param = copyObject((Param *) node);
+	param->paramkind = PARAM_EXTERN;
+	return (Node *) param;
+}
+
+static char *
+deparse_in_scan(Node *expression, ForeignScan *scan, bool qualify,
+				ExplainState *es)
+{
+	List	   *context = set_deparse_context_plan(es->deparse_cxt,
+												   (Plan *) scan, NIL);
+
+	return deparse_expression(make_parameters_external(expression, scan),
+							  context, qualify, false);
+}
+
 /* The remote quals as a reader would write them; parameters are $n. */
 static char *
 deparse_filter(ForeignScanState *node, const VeltScanPlan *plan,
 			   ExplainState *es)
 {
 	ForeignScan *scan = (ForeignScan *) node->ss.ps.plan;
-	List	   *context = set_deparse_context_plan(es->deparse_cxt,
-												   (Plan *) scan, NIL);
 	StringInfoData filter;
 
 	initStringInfo(&filter);
@@ -59,8 +104,8 @@ deparse_filter(ForeignScanState *node, const VeltScanPlan *plan,
 						 !first ? " OR " : i > 0 ? " AND (" : "(",
 						 term->target == VELT_FILTER_WORKSPACE ?
 						 "workspace_id" : plan->resource->filter_column,
-						 deparse_expression(list_nth(scan->fdw_exprs, i),
-											context, es->verbose, false),
+						 deparse_in_scan(list_nth(scan->fdw_exprs, i), scan,
+										 es->verbose, es),
 						 last ? ")" : "");
 	}
 	return filter.data;
@@ -117,8 +162,6 @@ explain_join(ForeignScanState *node, const VeltScanPlan *plan,
 		[VELT_PAIR_MATCHES] = "Velt Join Filter"
 	};
 	ForeignScan *scan = (ForeignScan *) node->ss.ps.plan;
-	List	   *context = set_deparse_context_plan(es->deparse_cxt,
-												   (Plan *) scan, NIL);
 	int			first = list_length(scan->fdw_exprs) - VELT_JOIN_CONDITIONS;
 	bool		outer_first = plan->keys_first != tokens_are_outer(plan);
 
@@ -134,8 +177,7 @@ explain_join(ForeignScanState *node, const VeltScanPlan *plan,
 		/* nothing to check is a constant */
 		if (!IsA(condition, Const))
 			ExplainPropertyText(labels[i],
-								deparse_expression(condition, context, true,
-												   false), es);
+								deparse_in_scan(condition, scan, true, es), es);
 	}
 }
 
