@@ -57,6 +57,15 @@ BEGIN
               ELSE format('%s instead of %s', there, here) END;
 END $$;
 
+-- The batched joins of a statement's plan, which is shown in full.
+CREATE FUNCTION velt_batch_here.batched_joins(statement text) RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+  plan json;
+BEGIN
+  EXECUTE 'EXPLAIN (VERBOSE, FORMAT JSON) ' || statement INTO plan;
+  RETURN (SELECT string_agg(type[1], ', ') FROM regexp_matches(plan::text, '"Velt Join Type": "([^"]*)"', 'g') type);
+END $$;
+
 -- What a plan came to, without what differs between versions.
 CREATE FUNCTION velt_batch_here.explain_analyze(query text) RETURNS SETOF text LANGUAGE plpgsql AS $$
 DECLARE
@@ -199,6 +208,12 @@ SELECT same_as_local('SELECT x.one, c.n, k.type FROM (VALUES (1), (2)) v (i) LEF
   LEFT JOIN api_keys k ON k.id = c.key LEFT JOIN (SELECT 7 AS one, n FROM customers) x ON x.n = c.n');
 \! $VELT_SIM reset
 
+-- expressions of the side that the join makes NULL, which are computed with the join, above it or below it
+SELECT same_as_local('SELECT a, b, max(c) FROM (SELECT c.name || ''x'' AS a, c.n AS b, lower(k.type) AS c FROM api_keys k RIGHT JOIN customers c ON c.key = k.id) q GROUP BY GROUPING SETS ((a), (b))');
+SELECT same_as_local('SELECT a, b, count(*) FROM (SELECT k.type AS a, coalesce(k.id, c.key) AS b FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE k.type IS DISTINCT FROM c.name) q GROUP BY ROLLUP (a, b)');
+SELECT same_as_local('SELECT q.*, upper(found) FROM customers c LEFT JOIN (SELECT k.id, ''found'' AS found, coalesce(k.type, ''none'') AS kind FROM api_keys k) q ON q.id = c.key');
+SELECT same_as_local('SELECT c.n, q.kind, q.token, count(*) FROM customers c LEFT JOIN (SELECT d.n, coalesce(k.type, ''none'') AS kind, k.id || t.name AS token FROM customers d LEFT JOIN api_keys k ON k.id = d.key LEFT JOIN auth_tokens t ON t.api_key = k.id) q ON q.n = c.n + 25 GROUP BY CUBE (c.n, q.kind, q.token)');
+\! $VELT_SIM reset
 -- ----------
 -- First rows early
 -- ----------
@@ -391,6 +406,25 @@ MERGE INTO customers c USING (SELECT * FROM api_keys WHERE id < 'velt_api_key_00
   WHEN MATCHED THEN UPDATE SET name = 'merged' WHEN NOT MATCHED THEN INSERT VALUES (100 + right(k.id, 1)::int, k.id, 'new');
 SELECT name, count(*) FROM customers WHERE name IN ('merged', 'new') GROUP BY 1 ORDER BY 1;
 ROLLBACK;
+-- also of tables with partitions, where no batched join can pass on which row it was
+CREATE TABLE velt_batch_here.ledger (n int, key text, name text) PARTITION BY RANGE (n);
+CREATE TABLE velt_batch_here.ledger_low PARTITION OF ledger FOR VALUES FROM (1) TO (16);
+CREATE TABLE velt_batch_here.ledger_high PARTITION OF ledger DEFAULT;
+INSERT INTO ledger SELECT * FROM customers;
+ANALYZE ledger;
+\! $VELT_SIM reset
+SELECT batched_joins('UPDATE ledger l SET name = k.type FROM api_keys k WHERE k.id = l.key');
+SELECT batched_joins('DELETE FROM ledger l USING auth_tokens t WHERE t.api_key = l.key');
+SELECT batched_joins('MERGE INTO ledger l USING api_keys k ON k.id = l.key WHEN MATCHED THEN DELETE');
+-- unless the batched join is of other tables
+SELECT batched_joins('UPDATE ledger l SET name = k.type FROM customers c JOIN api_keys k ON k.id = c.key WHERE l.n = c.n');
+BEGIN;
+UPDATE ledger l SET name = k.type FROM api_keys k WHERE k.id = l.key;
+DELETE FROM ledger l USING auth_tokens t WHERE t.api_key = l.key AND t.name LIKE '%1' AND l.name = 'testing';
+MERGE INTO ledger l USING api_keys k ON k.id = l.key AND l.n < 10 WHEN MATCHED THEN UPDATE SET n = 40 + l.n;
+SELECT tableoid::regclass, name, count(*) FROM ledger GROUP BY 1, 2 ORDER BY 1, 2;
+ROLLBACK;
+\! $VELT_SIM reset
 SELECT c.n, k.type FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n IN (1, 2, 31) ORDER BY 1 FOR UPDATE OF c;
 SELECT c.n, k.type FROM customers c JOIN api_keys k ON k.id = c.key WHERE c.n < 3 ORDER BY 1 FOR SHARE;
 \! $VELT_SIM reset

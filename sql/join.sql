@@ -71,6 +71,12 @@ SELECT same_as_local('SELECT k.id, t.name
 SELECT same_as_local('SELECT k, t.name, t FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id');
 SELECT same_as_local('SELECT count(*) FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id');
 \echo `:requests`
+-- expressions of the side that an outer join makes NULL
+SELECT same_as_local('SELECT a, b, max(c), count(*) FROM (SELECT k.type AS a, k.id AS b, t.name || ''x'' AS c
+  FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id) q GROUP BY GROUPING SETS ((a), (b), (c))');
+SELECT same_as_local('SELECT a, b, count(*) FROM (SELECT coalesce(k.type, ''none'') AS a, t.name AS b
+  FROM auth_tokens t LEFT JOIN api_keys k ON k.id = t.api_key AND k.type <> t.name WHERE k.id IS NULL OR k.id <> t.name) q GROUP BY CUBE (a, b)');
+\echo `:requests`
 
 -- ----------
 -- Outer joins

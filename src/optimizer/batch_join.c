@@ -52,6 +52,7 @@ typedef struct Candidate
 	List	   *restrictlist;
 	Expr	   *key;			/* of the outer side */
 	Var		   *key_column;		/* of the inner */
+	List	   *columns;		/* that are used above, as they are there */
 	QualCost	qual_cost;
 } Candidate;
 
@@ -62,7 +63,7 @@ enum
 	PATH_RESTRICTLIST,
 	PATH_KEY,
 	PATH_KEY_COLUMN,
-	PATH_COLUMNS				/* what the join returns, as it returns it */
+	PATH_COLUMNS
 };
 
 /* ----------
@@ -136,6 +137,17 @@ find_key(Candidate *join)
 		return true;
 	}
 	return false;
+}
+
+/* List the columns that are used above the join, if it can return them. */
+static bool
+find_columns(Candidate *join)
+{
+	List	   *below = list_concat_copy(join->outer->reltarget->exprs,
+										 join->inner->reltarget->exprs);
+
+	return velt_columns_collect(join->joinrel->reltarget->exprs, below,
+								&join->columns);
 }
 
 /* The foreign table's scan of all rows. */
@@ -241,8 +253,7 @@ add_batch_path(const Candidate *join, Path *outer)
 	path->custom_paths = list_make2(outer, inner);
 	path->custom_private = list_make5(makeInteger(join->type),
 									  join->restrictlist, join->key,
-									  join->key_column,
-									  join->joinrel->reltarget->exprs);
+									  join->key_column, join->columns);
 	velt_compat_set_custom_restrictinfo(path, join->restrictlist);
 	path->methods = &path_methods;
 	add_path(join->joinrel, &path->path);
@@ -306,7 +317,7 @@ consider_batch_join(PlannerInfo *root, RelOptInfo *joinrel,
 	if (join.type != JOIN_INNER && join.type != JOIN_LEFT &&
 		join.type != JOIN_SEMI && join.type != JOIN_ANTI)
 		return;
-	if (!find_key(&join))
+	if (!find_key(&join) || !find_columns(&join))
 		return;
 	cost_qual_eval(&join.qual_cost, join.restrictlist, root);
 	add_batch_paths(&join, unique, extra->sjinfo);

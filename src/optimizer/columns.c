@@ -45,6 +45,42 @@ velt_columns_find(List *exprs, const Node *column)
 	return NULL;
 }
 
+/* Lists of velt_columns_collect. */
+typedef struct Collection
+{
+	List	   *below;
+	List	   *columns;
+} Collection;
+
+/* Return true, and so end the walk, at a column that cannot be returned. */
+static bool
+collect_column(Node *node, void *context)
+{
+	Collection *collection = context;
+	Node	   *known;
+
+	if (node == NULL)
+		return false;
+	if (IsA(node, Var) && ((Var *) node)->varno == ROWID_VAR)
+		return true;
+	if (!IsA(node, Var) && velt_columns_find(collection->below, node) == NULL)
+		return expression_tree_walker(node, collect_column, context);
+	known = velt_columns_find(collection->columns, node);
+	if (known == NULL)
+		collection->columns = lappend(collection->columns, node);
+	return known != NULL && !equal(known, node);
+}
+
+bool
+velt_columns_collect(List *exprs, List *below, List **columns)
+{
+	Collection	collection = {below, *columns};
+	bool		failed = collect_column((Node *) exprs, &collection);
+
+	*columns = collection.columns;
+	return !failed;
+}
+
 static Node *
 replace_column(Node *node, void *context)
 {

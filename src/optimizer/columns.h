@@ -21,6 +21,19 @@ extern Node *velt_columns_of_tlist(Node *node, List *tlist);
 extern Node *velt_columns_find(List *exprs, const Node *column);
 
 /*
+ * Append to the list the columns that are needed to compute the expressions
+ * above a join, each as the expressions have it.  What the join gets from
+ * below in these other expressions is not computed again: it is a column, too.
+ *
+ * Return false if no plan node with a target list of its own can return the
+ * columns.  Such a node has each of them once, but expressions from different
+ * sides of an outer join can differ in what makes the same column NULL.  And
+ * the planner itself has to fill in the identity of rows that an UPDATE,
+ * DELETE or MERGE of a table with partitions changes.
+ */
+extern bool velt_columns_collect(List *exprs, List *below, List **columns);
+
+/*
  * RestrictInfos, and their clauses, in the order in which security barriers
  * have them checked.
  */

@@ -38,6 +38,7 @@ typedef struct VeltJoinRelation
 	List	   *on;				/* RestrictInfos of the join, but for that */
 	List	   *above;			/* those that are checked on its result */
 	List	   *gates;			/* those of no table, which the core checks */
+	List	   *columns;		/* that are used above, as they are there */
 } VeltJoinRelation;
 
 static VeltRelation *
@@ -159,24 +160,18 @@ has_placeholders(PlannerInfo *root, RelOptInfo *joinrel)
 	return false;
 }
 
-/* What the scan has to return of columns. */
-static List *
-wanted_columns(const RelOptInfo *joinrel, const VeltJoinRelation *join)
+/* List the columns that are used above the scan, if it can return them. */
+static bool
+find_columns(const RelOptInfo *joinrel, VeltJoinRelation *join)
 {
 	List	   *exprs = list_concat_copy(joinrel->reltarget->exprs,
 										 extract_actual_clauses(join->above,
 																false));
-
-	return pull_var_clause((Node *) exprs, PVC_RECURSE_PLACEHOLDERS);
-}
-
-/* Whether the columns that are wanted of the join are ones it can have. */
-static bool
-can_return(const RelOptInfo *joinrel, const VeltJoinRelation *join)
-{
 	ListCell   *lc;
 
-	foreach(lc, wanted_columns(joinrel, join))
+	if (!velt_columns_collect(exprs, NIL, &join->columns))
+		return false;
+	foreach(lc, join->columns)
 	{
 		if (lfirst_node(Var, lc)->varattno < 0)
 			return false;
@@ -268,7 +263,7 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	join->tokens = keys_outer ? innerrel : outerrel;
 	if (join->kind == VELT_JOIN_NONE || !allows_join(root, joinrel) ||
 		!classify_clauses(join, joinrel, jointype, clauses) ||
-		!can_filter(join) || !can_return(joinrel, join))
+		!can_filter(join) || !find_columns(joinrel, join))
 		return NULL;
 	return join;
 }
@@ -503,10 +498,9 @@ velt_join_is_async_capable(RelOptInfo *joinrel)
 
 /* What the scan returns: every column that is looked at, once. */
 static List *
-make_scan_tlist(const RelOptInfo *joinrel, const VeltJoinRelation *join,
-				List *conditions)
+make_scan_tlist(const VeltJoinRelation *join, List *conditions)
 {
-	List	   *tlist = add_to_flat_tlist(NIL, wanted_columns(joinrel, join));
+	List	   *tlist = add_to_flat_tlist(NIL, join->columns);
 	ListCell   *lc;
 
 	foreach(lc, conditions)
@@ -525,7 +519,7 @@ velt_join_plan(RelOptInfo *joinrel, List *tlist)
 	VeltJoinRelation *join = joinrel->fdw_private;
 	List	   *conditions = join_conditions(join);
 	List	   *above = extract_actual_clauses(join->above, false);
-	List	   *scan_tlist = make_scan_tlist(joinrel, join, conditions);
+	List	   *scan_tlist = make_scan_tlist(join, conditions);
 	List	   *columns = get_tlist_exprs(scan_tlist, false);
 	VeltScanPlan plan = {
 		.resource = relation_of(join->keys)->settings.resource,
