@@ -20,7 +20,8 @@ use warnings;
 
 use Exporter qw(import);
 
-our @EXPORT = qw(%TABLES @TABLES %CONDITIONS %JOINS @LOOSE_JOINS %BLOCKS
+our @EXPORT = qw(%TABLES @TABLES @TARGETS %CONDITIONS %JOINS @LOOSE_JOINS
+  %EXPRESSIONS %BLOCKS
   choose chance unused);
 
 # ----------
@@ -46,16 +47,30 @@ our %TABLES = (
 	  [ 'o*' => domains => 'domains', api_key => 'key',
 		workspace_id => 'workspace' ],
 	loose_keys => [ l => id => 'loose', type => 'type' ],
+	# with a foreign table among their partitions or children
+	all_keys =>
+	  [ a => workspace_id => 'workspace', type => 'type', id => 'key' ],
+	family => [ f => id => 'key', type => 'type' ],
 	# not foreign
 	customers =>
 	  [ c => key => 'key', company => 'name', plan => 'type',
 		workspace => 'workspace', seats => 'number' ],
-	wanted => [ n => key => 'key', note => 'name' ]);
+	wanted => [ n => key => 'key', note => 'name' ],
+	(
+		map {
+			$_ => [
+				p => key => 'key', workspace => 'workspace', note => 'name',
+				n => 'number' ]
+		} qw(listed ranged inherited single)));
+
+# Tables that are changed: with partitions, children, or neither.
+our @TARGETS = (qw(listed ranged) x 3, qw(inherited inherited single));
 
 # How often each is taken.
 our @TABLES = (
 	('api_keys') x 8, ('auth_tokens') x 8, ('customers') x 5, ('wanted') x 2,
-	('key_kinds') x 2, ('loose_keys') x 2, qw(workspaces other_tokens));
+	('key_kinds') x 2, ('loose_keys') x 2, ('all_keys') x 2,
+	qw(workspaces other_tokens family listed ranged));
 
 # What a column may have to meet, by what it is.
 our %CONDITIONS = (
@@ -120,6 +135,16 @@ our @LOOSE_JOINS = (
 	'{} > <other>', '({} = <other>) IS NOT TRUE',
 	'({} = <other> OR <other> IS NULL)', '{} <> <other>');
 
+# What a subquery makes of a column.
+our %EXPRESSIONS = (
+	key => [ 'coalesce({}, <known>)', '{} || \'\'', 'lower({})', '<known>',
+		'CASE WHEN {} IS NULL THEN <known> ELSE {} END' ],
+	name => [ '\'found\'', '{} || \'x\'', 'coalesce({}, \'none\')',
+		'upper({})' ],
+	type => [ 'coalesce({}, <type>)', 'lower({})', '\'testing\'' ],
+	workspace => [ 'coalesce({}, <workspace>)', '{} || \'\'' ],
+	number => [ 'coalesce({}, 0)', '{} + 1', '7' ]);
+
 our %BLOCKS = (
 	some_known => [ ('\'velt_api_key_00000<digit>\'') x 3,
 		'\'velt_api_key_0000<tens><digit>\'' ],
@@ -150,8 +175,11 @@ our %BLOCKS = (
 
 	join => [ ('JOIN') x 4, ('LEFT JOIN') x 4, 'RIGHT JOIN', 'FULL JOIN',
 		'CROSS JOIN' ],
+	outer_join => [ ('LEFT JOIN') x 3, 'RIGHT JOIN', 'RIGHT JOIN',
+		'FULL JOIN', 'JOIN' ],
 	# in place of a table
-	derived => [ ('<selection>') x 4, '<union>', '<list>', '<list>' ],
+	derived => [ ('<selection>') x 4, ('<joined>') x 6, '<union>', '<list>',
+		'<list>' ],
 	list => [
 		'(VALUES (<known>), (NULL), (<value>), (<known>)) AS <alias>(key)',
 		'unnest(ARRAY[<strings>]::text[]) AS <alias>(key)'
@@ -182,7 +210,21 @@ our %BLOCKS = (
 	aggregate => [ 'count(*)', 'count({})', 'count(DISTINCT {})', 'min({})',
 		'max({})', 'string_agg({}, \',\' ORDER BY {})',
 		'count(*) FILTER (WHERE {} IS NULL)', 'bool_or({} IS NULL)' ],
+	grouping => [ ('GROUPING SETS ((FIRST), (SECOND))') x 2,
+		'GROUPING SETS ((FIRST), (FIRST, SECOND), ())',
+		'ROLLUP (FIRST, SECOND)', 'CUBE (FIRST, SECOND)',
+		'FIRST, ROLLUP (SECOND)' ],
+	# of the row that TARGET stands for
+	change => [ 'note = TARGET.note || \'*\'', 'note = \'changed\'',
+		'n = coalesce(TARGET.n, 0) + 10', 'workspace = \'workspace_other\'',
+		'n = -TARGET.n, note = TARGET.key',
+		'(note, n) = (SELECT max(s.api_key_name), 5 FROM api_keys s '
+		  . 'WHERE s.id = TARGET.key)' ],
+	statement => [ ('UPDATE') x 2, qw(DELETE MERGE) ],
+	matched => [ ('UPDATE SET <change>') x 3, 'DELETE', 'DO NOTHING' ],
 	setting => [
+		('enable_partitionwise_join = on') x 3, 'geqo_threshold = 2',
+		'enable_partitionwise_aggregate = on',
 		'enable_nestloop = off', 'enable_hashjoin = off',
 		'enable_material = off', 'enable_mergejoin = off',
 		'enable_memoize = off',
@@ -215,9 +257,10 @@ sub unused
 	my @all;
 
 	push @all, map { "tables: $_" } @TABLES;
+	push @all, map { "targets: $_" } @TARGETS;
 	push @all, map { "loose: $_" } @LOOSE_JOINS;
 	for my $kind ([ conditions => \%CONDITIONS ], [ joins => \%JOINS ],
-		[ blocks => \%BLOCKS ])
+		[ expressions => \%EXPRESSIONS ], [ blocks => \%BLOCKS ])
 	{
 		my ($name, $table) = @$kind;
 

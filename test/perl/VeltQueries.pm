@@ -9,12 +9,14 @@ VeltQueries - random queries over the foreign tables and local ones
 
   use VeltQueries;
 
-  my $query = VeltQueries::make($seed, $number);  # always the same
+  # always the same, for a major version of PostgreSQL
+  my $query = VeltQueries::make($seed, $number, $version);
   $query->{sql};              # with $1, ... if there are parameters
   $query->{order};            # list, set, or part: what of the rows is certain
   $query->{all};              # of a part: the query that it is a part of
   $query->{types};            # of the parameters
   $query->{executions};       # lists of their values, as SQL
+  $query->{after};            # a query that shows what was changed, or nothing
   $query->{settings};         # settings that a plan depends on, as SQL
   VeltBlocks::unused();       # building blocks that no query has used so far
 
@@ -32,8 +34,11 @@ use warnings;
 use Carp;
 use VeltBlocks;
 
+use parent qw(VeltChanges);
+
 # A query that has nothing to do with these is of no interest.
-my $foreign = qr/\b(api|loose)_keys |_tokens |\b(key_kinds|workspaces) /;
+my $foreign =
+  qr/\b(api|loose|all)_keys |_tokens |\b(key_kinds|workspaces|family) /;
 
 my $executions = 10;    # more than the five custom plans of "auto"
 my $most_parameters = 5;
@@ -173,6 +178,46 @@ sub make_selection
 	return "($text) AS " . $self->make_alias;
 }
 
+# (SELECT ... FROM two sources joined) AS alias: its expressions may be of the
+# side that an outer join makes NULL.
+sub make_joined
+{
+	my ($self) = @_;
+	local $self->{depth} = $self->{depth} + 1;
+	my @sources = ($self->any_source);
+	my $source = $self->any_source;
+	my ($text) =
+	  $self->join_on($self->block('outer_join', ''), \@sources, $source);
+	my (%columns, @columns);
+
+	push @{ $columns{ $_->[1] } }, $_
+	  for map { @{ $_->{columns} } } @sources, $source;
+	delete $columns{loose};
+	for my $kind (sort keys %columns)
+	{
+		my $column = $columns{$kind}->[ rand @{ $columns{$kind} } ];
+
+		push @columns, $self->computed($column, 0.5) . " AS $kind";
+	}
+	$self->{derived} = [ map { $_ => $_ } sort keys %columns ];
+	return
+		'(SELECT '
+	  . join(', ', @columns)
+	  . " FROM $sources[0]->{text} $text) AS "
+	  . $self->make_alias;
+}
+
+# A column, or an expression of the same kind.
+sub computed
+{
+	my ($self, $column, $chance) = @_;
+	my ($name, $kind) = @$column;
+
+	return $name unless $EXPRESSIONS{$kind} && chance($chance);
+	return $self->expand(
+		choose("expressions of $kind", @{ $EXPRESSIONS{$kind} }), $name);
+}
+
 # One table's columns under names of their kinds, maybe a part of its rows.
 sub simple_select
 {
@@ -181,7 +226,8 @@ sub simple_select
 	my @columns =
 	  grep { !$seen{ $_->[1] }++ && $_->[1] ne 'loose' }
 	  @{ $table->{columns} };
-	my $list = join ', ', map { "$_->[0] AS $_->[1]" } @columns;
+	my $list =
+	  join ', ', map { $self->computed($_, 0.2) . " AS $_->[1]" } @columns;
 	my $text = "SELECT $list FROM $table->{text}"
 	  . $self->where([$table], @scope);
 
@@ -441,10 +487,25 @@ sub join_on
 		$join = 'LEFT JOIN';
 		$full = 0;
 	}
+	push @conditions, $self->same_workspace($sources, $source)
+	  if !$full && chance(0.3);
 	push @conditions, $self->condition(@$sources, $source)
 	  while chance($full ? 0.1 : 0.3);
 	$text //= $source->{text};
 	return ("$join $text ON " . join(' AND ', @conditions), $source);
+}
+
+# By this the partitions of two tables can be joined one by one.
+sub same_workspace
+{
+	my ($self, $sources, $source) = @_;
+	my ($one, $other) = map {
+		my @columns = grep { $_->[1] eq 'workspace' } map { @{ $_->{columns} } } @$_;
+
+		$columns[ rand @columns ];
+	} [$source], $sources;
+
+	return $one && $other ? "$one->[0] = $other->[0]" : ();
 }
 
 # WITH: common table expressions, or nothing.
@@ -503,6 +564,7 @@ sub targets
 
 		return [ 'count(*)', "sum(hashtext(ROW($row)::text)::bigint)" ];
 	}
+	return $self->grouping_sets(@columns) if chance(0.12);
 	if (chance(0.25))
 	{
 		my @groups = chance(0.6) ? (some_columns(@columns))[ 0 .. 0 ] : ();
@@ -517,6 +579,27 @@ sub targets
 	  if @tables && chance(0.25);
 	push @targets, $self->scalar_subquery(@columns) if chance(0.15);
 	return \@targets;
+}
+
+# Lists like those of targets: of two expressions that are grouped by in turn.
+sub grouping_sets
+{
+	my ($self, @columns) = @_;
+	my ($first, $second) = map {
+		$_->[1] =~ /loose|other|domains|number/ ? shown($_) : $self->computed($_, 0.5)
+	} map { $columns[ rand @columns ] } 1 .. 2;
+	my $groups = $self->block('grouping', '');
+
+	# a constant would be the number of a column
+	($first, $second) = map { /^'|^\d/ ? "lower($_)" : $_ } $first, $second;
+	$groups =~ s/FIRST/$first/g;
+	$groups =~ s/SECOND/$second/g;
+	return [
+		$first, $second, "GROUPING($first, $second)",
+		map { $self->block('aggregate', '', shown($columns[ rand @columns ])) }
+		  1 .. 2
+	  ],
+	  $groups;
 }
 
 # Of the tokens or keys that belong to a key at hand.
@@ -556,14 +639,19 @@ sub select_query
 	$text .= ' HAVING count(*) > 1' if @groups && chance(0.2);
 	my $single =
 	  grep { /^(count|min|max|sum|string_agg|bool_or)\(/ } @$targets;
-	return $self->finish($text, scalar @$targets,
-		!$distinct && !$single && @sources == 1 && $sources[0]->{table});
+	# rows of the first table, unless a join makes them NULL
+	my $locked;
+
+	$locked = $sources[0]->{alias}
+	  if !$distinct && !$single && $sources[0]->{table}
+	  && $from !~ /RIGHT|FULL/ && chance(@sources == 1 ? 0.2 : 0.07);
+	return $self->finish($text, scalar @$targets, $locked);
 }
 
 # ORDER BY, LIMIT, FOR UPDATE; and what is certain then.
 sub finish
 {
-	my ($self, $text, $ntargets, $lockable) = @_;
+	my ($self, $text, $ntargets, $locked) = @_;
 	my $limit = $self->limit;
 	my $all = join ', ', 1 .. $ntargets;
 
@@ -575,8 +663,7 @@ sub finish
 		  . ' ROWS WITH TIES',
 		order => 'set') if chance(0.04);
 	return (sql => $text . $limit, all => $text, order => 'part') if $limit;
-	return (sql => "$text FOR UPDATE", order => 'set')
-	  if $lockable && !$self->{ctes} && chance(0.2);
+	return (sql => "$text FOR UPDATE OF $locked", order => 'set') if $locked;
 	return (sql => $text, order => 'set');
 }
 
@@ -586,7 +673,7 @@ sub finish
 
 sub make
 {
-	my ($seed, $number) = @_;
+	my ($seed, $number, $version) = @_;
 	my ($self, %query);
 
 	# each is found again without those before it
@@ -595,9 +682,10 @@ sub make
 	{
 		$self = bless {
 			aliases => 0, depth => 0, multiplied => 1, where => [],
+			version => $version,
 			parameters => chance(0.25) ? [] : undef
 		}, __PACKAGE__;
-		%query = $self->select_query;
+		%query = chance(0.12) ? $self->change_query : $self->select_query;
 	} until $query{sql} =~ $foreign;
 	$query{settings} =
 	  [ map { $self->block('setting', '') } 1 .. int rand 4 ];

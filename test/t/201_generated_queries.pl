@@ -4,6 +4,7 @@
 #
 # VELT_TEST_SEED=n: other queries; a failure says of which seed it is.
 # VELT_TEST_QUERIES=n: how many; a hundred take two seconds or three.
+# VELT_TEST_FULL=1: very many.
 # VELT_TEST_QUERY=n: that one alone, in every phase, with its plan.
 
 use strict;
@@ -18,7 +19,7 @@ use VeltQueries;
 use VeltTest;
 
 my $default_seed = 1;
-my $default_queries = 700;
+my $default_queries = $ENV{VELT_TEST_FULL} ? 10_000 : 700;
 my $most_reported = 3;
 my $most_rows_reported = 10;
 
@@ -100,7 +101,32 @@ my $local_tables = q{
 	  ('velt_api_key_000003', 'Key 3'), ('velt_api_key_000003', ''),
 	  ('velt_api_key_000008', NULL), ('velt_api_key_000099', 'unknown'),
 	  ('', 'empty'), (NULL, 'Key 1');
-	ANALYZE customers, wanted;
+	CREATE TABLE single AS
+	SELECT 'velt_api_key_' || lpad((n * 3 % 43)::text, 6, '0') AS key,
+	       CASE WHEN n % 4 > 0 THEN 'workspace_demo' END AS workspace,
+	       'Key ' || n % 7 AS note, n
+	  FROM generate_series(1, 20) n;
+	CREATE TABLE ranged (LIKE single) PARTITION BY RANGE (n);
+	CREATE TABLE ranged_low PARTITION OF ranged FOR VALUES FROM (1) TO (8);
+	CREATE TABLE ranged_high
+	  (gone text, note text, n int, key text, workspace text);
+	ALTER TABLE ranged_high DROP gone;
+	ALTER TABLE ranged
+	  ATTACH PARTITION ranged_high FOR VALUES FROM (8) TO (20);
+	CREATE TABLE ranged_others PARTITION OF ranged DEFAULT
+	  PARTITION BY LIST (note);
+	CREATE TABLE ranged_other PARTITION OF ranged_others DEFAULT;
+	CREATE TABLE listed (LIKE single) PARTITION BY LIST (workspace);
+	CREATE TABLE listed_demo PARTITION OF listed
+	  FOR VALUES IN ('workspace_demo');
+	CREATE TABLE listed_other PARTITION OF listed DEFAULT;
+	CREATE TABLE inherited (LIKE single);
+	CREATE TABLE inheriting (more text) INHERITS (inherited);
+	INSERT INTO ranged SELECT * FROM single;
+	INSERT INTO listed SELECT * FROM single;
+	INSERT INTO inherited SELECT * FROM single WHERE n % 2 = 0;
+	INSERT INTO inheriting SELECT * FROM single WHERE n % 2 = 1;
+	ANALYZE customers, wanted, single, ranged, listed, inherited, inheriting;
 	CREATE FUNCTION volatile_key() RETURNS text LANGUAGE plpgsql VOLATILE
 	  AS $$BEGIN RETURN 'velt_api_key_000004'; END$$;
 	CREATE FUNCTION stable_key(n int) RETURNS text LANGUAGE plpgsql STABLE
@@ -121,6 +147,20 @@ my $foreign_tables = q{
 	CREATE FOREIGN TABLE other_tokens (
 	  domains text[], api_key text, workspace_id text)
 	  SERVER other OPTIONS (resource 'auth_tokens');
+	CREATE TABLE all_keys (workspace_id text, type text, id text)
+	  PARTITION BY LIST (workspace_id);
+	CREATE FOREIGN TABLE demo_keys (id text, type text, workspace_id text)
+	  SERVER velt OPTIONS (resource 'api_keys');
+	ALTER TABLE all_keys
+	  ATTACH PARTITION demo_keys FOR VALUES IN ('workspace_demo');
+	CREATE TABLE other_keys PARTITION OF all_keys DEFAULT;
+	INSERT INTO other_keys VALUES
+	  ('workspace_other', 'testing', 'velt_api_key_000003'),
+	  ('workspace_other', 'testing', 'velt_api_key_000300');
+	CREATE TABLE family (id text, type text);
+	CREATE FOREIGN TABLE family_keys () INHERITS (family)
+	  SERVER velt OPTIONS (resource 'api_keys');
+	INSERT INTO family VALUES ('velt_api_key_000005', 'parent');
 	CREATE COLLATION shared.loose
 	  (provider = icu, locale = 'und-u-ks-level2', deterministic = false);
 	CREATE FOREIGN TABLE loose_keys (id text COLLATE shared.loose, type text)
@@ -137,8 +177,12 @@ my $node = start_node(
 	conf => join "\n",
 	'jit = off', 'statement_timeout = 20s',
 	"velt_test.key = '" . key_id(7) . "'",
+	# plans can be shown in full
+	'session_preload_libraries = auto_explain',
+	'auto_explain.log_min_duration = 0', 'auto_explain.log_verbose = on',
 	# a crash is one query's failure
 	'restart_after_crash = on');
+my $version = $node->pg_version->major;
 my ($foreign, $local);
 
 sub connect_both
@@ -164,7 +208,7 @@ add_server($foreign, $_, options => { api_url => $api->url })
 $foreign->query($foreign_tables);
 $foreign->query('CREATE SCHEMA copies');
 for my $table (qw(api_keys auth_tokens workspaces key_kinds other_tokens
-	loose_keys))
+	loose_keys all_keys family))
 {
 	$foreign->query("CREATE TABLE copies.$table AS TABLE velt.$table");
 }
@@ -225,6 +269,10 @@ sub results
 		push @results, rows($session, $statement);
 		$results[-1]->{statement} = $statement;
 		last if $results[-1]->{error};
+		push @results,
+		  { %{ rows($session, $query->{after}) },
+			statement => $query->{after} }
+		  if $query->{after};
 	}
 	$session->query('ROLLBACK; DEALLOCATE ALL');
 	return @results;
@@ -320,7 +368,8 @@ sub report
 # ----------
 
 my $analyze = 'ANALYZE ' . join ', ', map { "velt.$_" }
-  qw(api_keys auth_tokens workspaces key_kinds other_tokens loose_keys);
+  qw(api_keys auth_tokens workspaces key_kinds other_tokens loose_keys
+  all_keys family demo_keys family_keys);
 
 my @phases = (
 	{ name => 'as documented', modes => {} },
@@ -354,7 +403,7 @@ sub run_phase
 	$foreign->query($phase->{sql}) if $phase->{sql};
 	for my $number (@numbers)
 	{
-		my $query = VeltQueries::make($seed, $number);
+		my $query = VeltQueries::make($seed, $number, $version);
 		my $difference = eval { compare($query, $seen) };
 
 		if ($@)
