@@ -72,10 +72,14 @@ SELECT same_as_local('SELECT k, t.name, t FROM api_keys k JOIN auth_tokens t ON 
 SELECT same_as_local('SELECT count(*) FROM api_keys k JOIN auth_tokens t ON t.api_key = k.id');
 \echo `:requests`
 -- expressions of the side that an outer join makes NULL
-SELECT same_as_local('SELECT a, b, max(c), count(*) FROM (SELECT k.type AS a, k.id AS b, t.name || ''x'' AS c
+SELECT same_as_local('SELECT a, b, max(c), count(*) FROM (SELECT lower(k.type) AS a, k.id AS b, t.name || ''x'' AS c
   FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id) q GROUP BY GROUPING SETS ((a), (b), (c))');
-SELECT same_as_local('SELECT a, b, count(*) FROM (SELECT coalesce(k.type, ''none'') AS a, t.name AS b
-  FROM auth_tokens t LEFT JOIN api_keys k ON k.id = t.api_key AND k.type <> t.name WHERE k.id IS NULL OR k.id <> t.name) q GROUP BY CUBE (a, b)');
+\echo `:requests`
+-- and which another one can make NULL
+SELECT same_as_local('SELECT q.* FROM generate_series(1, 2) g LEFT JOIN (SELECT k.id, coalesce(t.name, ''none'') AS name
+  FROM api_keys k LEFT JOIN auth_tokens t ON t.api_key = k.id) q ON g = 1');
+SELECT same_as_local('SELECT q.* FROM generate_series(1, 2) g LEFT JOIN (SELECT t.name, coalesce(k.type, ''none'') AS type
+  FROM auth_tokens t LEFT JOIN api_keys k ON k.id = t.api_key AND k.type <> t.name WHERE k.id IS NULL OR k.id <> t.name) q ON g = 1');
 \echo `:requests`
 
 -- ----------

@@ -137,24 +137,41 @@ can_evaluate_all(List *clauses)
 	return true;
 }
 
+/* Return the side that is NULL where a row has no partner, or NULL. */
+static const RelOptInfo *
+nullable_side(const VeltJoinRelation *join)
+{
+	switch (join->kind)
+	{
+		case VELT_JOIN_KEYS_LEFT:
+			return join->tokens;
+		case VELT_JOIN_TOKENS_LEFT:
+			return join->keys;
+		default:
+			return NULL;
+	}
+}
+
 /*
- * Whether an expression of one side has to be NULL where the join finds no
- * partner: the scan computes what is above it from the columns alone.
+ * Tell if an expression of the nullable side has to be computed before the
+ * join: the scan computes all expressions from the columns that it returns.
  */
 static bool
-has_placeholders(PlannerInfo *root, RelOptInfo *joinrel)
+has_placeholders(PlannerInfo *root, const VeltJoinRelation *join)
 {
-	/* of partitions too, what is known is about their parents */
-	Relids		relids = (IS_OTHER_REL(joinrel) ?
-						  joinrel->top_parent_relids : joinrel->relids);
+	const RelOptInfo *side = nullable_side(join);
+	Relids		relids;
 	ListCell   *lc;
 
+	if (side == NULL)
+		return false;
+	/* of partitions too, what is known is about their parents */
+	relids = IS_OTHER_REL(side) ? side->top_parent_relids : side->relids;
 	foreach(lc, root->placeholder_list)
 	{
 		PlaceHolderInfo *info = lfirst(lc);
 
-		if (bms_is_subset(info->ph_eval_at, relids) &&
-			!bms_equal(info->ph_eval_at, relids))
+		if (bms_is_subset(info->ph_eval_at, relids))
 			return true;
 	}
 	return false;
@@ -231,11 +248,12 @@ may_recheck_rows(const PlannerInfo *root)
 
 /* Whether this place in the query allows a scan to join. */
 static bool
-allows_join(PlannerInfo *root, RelOptInfo *joinrel)
+allows_join(PlannerInfo *root, const RelOptInfo *joinrel,
+			const VeltJoinRelation *join)
 {
 	return !may_recheck_rows(root) &&
 		bms_is_empty(joinrel->lateral_relids) &&
-		!has_placeholders(root, joinrel);
+		!has_placeholders(root, join);
 }
 
 /* Whether the scan can evaluate all that decides about a row. */
@@ -261,7 +279,7 @@ make_join(PlannerInfo *root, RelOptInfo *joinrel, RelOptInfo *outerrel,
 	join->kind = join_kind(jointype, keys_outer);
 	join->keys = keys_outer ? outerrel : innerrel;
 	join->tokens = keys_outer ? innerrel : outerrel;
-	if (join->kind == VELT_JOIN_NONE || !allows_join(root, joinrel) ||
+	if (join->kind == VELT_JOIN_NONE || !allows_join(root, joinrel, join) ||
 		!classify_clauses(join, joinrel, jointype, clauses) ||
 		!can_filter(join) || !find_columns(joinrel, join))
 		return NULL;
