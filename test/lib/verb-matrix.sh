@@ -1,15 +1,12 @@
-# shellcheck shell=bash disable=SC2034,SC2154 # others' variables
+# shellcheck shell=bash disable=SC1091,SC2034,SC2154 # others' variables
 #
 #> matrix [VERSION...]      as root: check with PostgreSQL 15, 17, 18 and 19,
 #>                          each in a chroot of the Debian that has it; 17
 #>                          also as what 15 is upgraded to
 #
-# A chroot is made once and kept, with all packages, in VELT_MATRIX_CACHE
-# (default ${XDG_CACHE_HOME:-/var/cache}/velt_fdw-matrix): remove it, to have a
-# newer one.  It is a fresh system but for the packages: tests run in memory.
-#
-# Everything that is mounted is so in a mount namespace, and every process in
-# a process namespace, that end with the program which this one waits for.
+# A chroot is a fresh system but for the packages; chroot.sh says where it is.
+
+source "$lib/chroot.sh"
 
 verb_stays=yes
 
@@ -22,13 +19,8 @@ declare -A older_than=([17]=15)
 # Versions that Debian's suite itself has not, or not yet.
 declare -A experimental=([19]=yes)
 
-# The names that newer suites go by in debootstrap.
-declare -A scripts_of=([forky]=sid)
-
-check_timeout_s=1800
-
 verb_needs() {
-    need debootstrap 'to make a Debian in a directory' command -v debootstrap
+    need_chroots
 }
 
 verb_main() {
@@ -50,96 +42,15 @@ verb_main() {
 }
 
 # ----------
-# The cache, and what is to be removed at the end
-# ----------
-
-open_cache() {
-    local lock
-
-    cache=${VELT_MATRIX_CACHE:-${XDG_CACHE_HOME:-/var/cache}/velt_fdw-matrix}
-    mkdir -p "$cache/packages"
-    exec {lock}<"$cache"
-    flock --nonblock "$lock" ||
-        die "another run is using $cache; VELT_MATRIX_CACHE chooses another"
-    find_mirror
-    scratch=$(mktemp -d)
-    child=
-    trap close_cache EXIT
-}
-
-close_cache() {
-    trap '' HUP INT TERM
-    if [[ -n $child ]]; then
-        # with it end all in its namespaces
-        kill -s KILL "$child" 2>/dev/null || true
-        wait "$child" 2>/dev/null || true
-    fi
-    rm -rf --one-file-system "$scratch" "$cache"/*.new
-}
-
-# Where this system has its own Debian from, as apt reads its sources.
-find_mirror() {
-    local VERSION_CODENAME=''
-
-    # shellcheck source=/dev/null
-    source /etc/os-release
-    # shellcheck disable=SC2016 # they are apt's
-    mirror=$(apt-get indextargets \
-        --format '$(RELEASE) $(COMPONENT) $(REPO_URI)' 'Identifier: Packages' |
-        awk -v own="$VERSION_CODENAME" \
-            '($1 == own || $1 ~ /^(stable|testing|unstable|sid)$/) &&
-                $2 == "main" { print $3; exit }')
-    [[ -n $mirror ]] || die "apt has no mirror of Debian among its sources"
-}
-
-# ----------
 # A chroot
 # ----------
 
-# in_namespaces PROGRAM ARGUMENT...: in namespaces of its own; waits for it
-in_namespaces() {
-    local status=0
-
-    unshare --mount --pid --fork --kill-child "$@" &
-    child=$!
-    wait "$child" || status=$?
-    child=
-    return "$status"
-}
-
-# in_chroot DIRECTORY COMMAND: runs it in a copy of the tree, as a system
-# would that has just been installed, with 64 MB of shared memory as in
-# containers.  A failed test's logs go to $scratch.
-in_chroot() {
-    # shellcheck disable=SC2016 # the other bash's
-    in_namespaces timeout --kill-after=5 "$check_timeout_s" "$BASH" -c '
-        set -e
-        directory=$1 logs=$2
-        mount -t proc proc "$directory/proc"
-        mount -t tmpfs -o mode=1777 tmpfs "$directory/tmp"
-        mkdir -p "$directory/dev/shm"
-        mount -t tmpfs -o mode=1777,size=64m tmpfs "$directory/dev/shm"
-        mkdir "$directory/tmp/velt_fdw"
-        tar -x -C "$directory/tmp/velt_fdw" <&3
-        status=0
-        chroot "$directory" /usr/bin/env -i HOME=/root TERM=dumb \
-            PATH=/usr/sbin:/usr/bin:/sbin:/bin \
-            /bin/sh -c "cd /tmp/velt_fdw && $3" </dev/null || status=$?
-        cp -r "$directory"/tmp/velt_fdw-logs.* "$logs" 2>/dev/null || :
-        exit "$status"' matrix "$1" "$scratch" "$2" 3< <(pack_sources)
-}
-
 # make_chroot VERSION DIRECTORY: it has its name when it is complete
 make_chroot() {
-    local suite=${suites_of[$1]} new=$2.new script
+    local suite=${suites_of[$1]} new=$2.new
 
-    script=/usr/share/debootstrap/scripts/$suite
-    [[ -e $script ]] || script=${script%/*}/${scripts_of[$suite]:-sid}
     say "making a chroot of $suite for PostgreSQL $1"
-    rm -rf --one-file-system "$new"
-    if ! { in_namespaces debootstrap --variant=minbase \
-        --cache-dir="$cache/packages" "$suite" "$new" "$mirror" "$script" &&
-        set_sources "$1" "$new" &&
+    if ! { bootstrap "$suite" "$new" && set_sources "$1" "$new" &&
         in_chroot "$new" "PG_CONFIG=$(pg_config_of "$1") \
             test/run packages" && add_older "$1" "$new"; } \
         &>"$scratch/log"; then
@@ -150,12 +61,10 @@ make_chroot() {
     mv "$new" "$2"
 }
 
-# Release files of suites in the making may be older than they should.
+# set_sources VERSION DIRECTORY
 set_sources() {
     local apt=$2/etc/apt
 
-    cp -L /etc/resolv.conf "$2/etc/resolv.conf"
-    echo 'Acquire::Check-Valid-Until "false";' >"$apt/apt.conf.d/90velt_fdw"
     [[ -n ${experimental[$1]:-} ]] || return 0
     echo "deb $mirror experimental main" \
         >"$apt/sources.list.d/experimental.list"
@@ -236,13 +145,7 @@ note() {
 }
 
 print_table() {
-    local kept
-
-    if compgen -G "$scratch/velt_fdw-logs.*" >/dev/null; then
-        kept=$(mktemp -d)
-        cp -r "$scratch"/velt_fdw-logs.* "$kept"
-        echo "logs: $kept"
-    fi
+    keep_chroot_logs
     printf '%-9s %-10s %-8s %-7s %-7s %-36s %8s\n' Debian PostgreSQL libcurl \
         json-c gcc outcome time
     cat "$scratch/table"
