@@ -81,12 +81,19 @@ TAP_TESTS ?= 1
 PROVE_TESTS = test/t/*.pl
 PROVE_FLAGS += -I $(abspath $(srcdir))/test/perl
 
+# Goals that build nothing do without what a build needs, "dist" without PGXS.
+USES_PGXS := $(filter-out dist,$(or $(MAKECMDGOALS),all))
+BUILDS := $(filter-out clean distclean maintainer-clean uninstall installcheck,\
+	$(USES_PGXS))
+
 PKG_CONFIG ?= pkg-config
-CLIENT_LIBS := $(shell $(PKG_CONFIG) --libs libcurl json-c)
-CLIENT_CPPFLAGS := $(shell $(PKG_CONFIG) --cflags libcurl json-c)
+CLIENT_LIBS := $(if $(BUILDS),$(shell $(PKG_CONFIG) --libs 'libcurl >= 7.87' json-c))
+CLIENT_CPPFLAGS := $(if $(BUILDS),$(shell $(PKG_CONFIG) --cflags libcurl json-c))
+ifneq ($(BUILDS),)
 ifeq ($(CLIENT_LIBS),)
-$(error libcurl and json-c were not found by $(PKG_CONFIG): install \
-	libcurl4-openssl-dev and libjson-c-dev, or their equals elsewhere)
+$(error libcurl 7.87 or later, or json-c, was not found by $(PKG_CONFIG): install \
+	libcurl4-openssl-dev, libjson-c-dev and pkgconf, or their equals elsewhere)
+endif
 endif
 
 # The server's headers are system headers, so that our warnings are ours.
@@ -103,9 +110,25 @@ DIST = $(EXTENSION)-$(DISTVERSION)
 EXTRA_CLEAN = $(DIST).zip test/unit/obj test/unit/unit \
 	test/fuzz/obj
 
+# What brings pg_config may bring neither PGXS nor headers.
 PG_CONFIG ?= pg_config
+ifneq ($(USES_PGXS),)
 PGXS := $(shell $(PG_CONFIG) --pgxs)
+PGMAJOR := $(shell $(PG_CONFIG) --version | sed -n 's/^PostgreSQL \([0-9]*\).*/\1/p')
+ifeq ($(PGMAJOR),)
+$(error $(PG_CONFIG) does not run: install postgresql-server-dev-NN, where NN is your \
+	PostgreSQL's version, or its equal elsewhere; or set PG_CONFIG)
+endif
+PGNEEDS := $(PGXS) $(if $(BUILDS),$(shell $(PG_CONFIG) --includedir-server)/postgres.h)
+PGLACKS := $(filter-out $(wildcard $(PGNEEDS)),$(PGNEEDS))
+ifneq ($(PGLACKS),)
+$(error PostgreSQL $(PGMAJOR), which $(PG_CONFIG) belongs to, lacks $(PGLACKS): install \
+	postgresql-server-dev-$(PGMAJOR), or its equal elsewhere; or choose another \
+	PostgreSQL with PG_CONFIG=/path/to/pg_config)
+endif
 include $(PGXS)
+endif
+srcdir ?= .
 
 # Tests of the client, without a server; more in test/unit/Makefile.
 .PHONY: unit unit-sanitize unit-valgrind unit-coverage

@@ -22,13 +22,16 @@ stages_of() {
 }
 
 verb_needs() {
-    local stage package purpose
+    local stage package purpose reason
 
     stages_of "$@"
     for stage in "${stages[@]}"; do
-        while IFS=$'\t' read -r package purpose; do
-            [[ " ${missing[*]} " == *" $package "* ]] ||
-                need "$package" "$purpose" false
+        while IFS=$'\t' read -r package purpose reason; do
+            [[ " ${missing[*]} " == *" $package "* ]] || {
+                missing+=("$package")
+                missing_purpose+=("$purpose")
+                missing_reason+=("$reason")
+            }
         done < <(list_needs "$stage")
     done
 }
@@ -43,7 +46,8 @@ list_needs() {
     # shellcheck disable=SC2086 # its words
     find_missing $arguments
     for i in "${!missing[@]}"; do
-        printf '%s\t%s\n' "${missing[i]}" "${missing_purpose[i]}"
+        printf '%s\t%s\t%s\n' "${missing[i]}" "${missing_purpose[i]}" \
+            "${missing_reason[i]}"
     done
 }
 
