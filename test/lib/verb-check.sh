@@ -256,7 +256,7 @@ start_regress() {
     local options=(--temp-instance="$workplace/regress"
         --temp-config="$workplace/server.conf" --encoding=UTF8)
 
-    start_job "$regress_timeout_s" make -s installcheck TAP_TESTS= \
+    start_job "$regress_timeout_s" make -s installcheck \
         REGRESS="${regress_names[*]}" EXTRA_REGRESS_OPTS="${options[*]}"
 }
 
