@@ -32,6 +32,7 @@ open_cache() {
         die "another run is using $cache; VELT_MATRIX_CACHE chooses another"
     find_mirror
     scratch=$(mktemp -d)
+    mkdir "$scratch/layers"
     child=
     trap close_cache EXIT
 }
@@ -76,14 +77,24 @@ in_namespaces() {
     return "$status"
 }
 
-# in_chroot DIRECTORY COMMAND: runs it in a copy of the tree, as a system
-# would that has just been installed, with 64 MB of shared memory as in
-# containers.  A failed test's logs go to $scratch.
+# in_chroot DIRECTORY COMMAND [UNCHANGED]: runs it in a copy of the tree, as a
+# system would that has just been installed, with 64 MB of shared memory as in
+# containers.  A failed test's logs go to $scratch.  With a third argument, what
+# the command changes is kept in memory and lost at its end.
 in_chroot() {
     # shellcheck disable=SC2016 # the other bash's
     in_namespaces timeout --kill-after=5 "$chroot_timeout_s" "$BASH" -c '
         set -e
-        directory=$1 logs=$2
+        directory=$1 logs=$2 packages=$4
+        if [[ -n $5 ]]; then
+            mount -t tmpfs tmpfs "$logs/layers"
+            mkdir "$logs"/layers/{upper,work,merged}
+            mount -t overlay -o "lowerdir=$directory" \
+                -o "upperdir=$logs/layers/upper,workdir=$logs/layers/work" \
+                overlay "$logs/layers/merged"
+            directory=$logs/layers/merged
+        fi
+        mount --bind "$packages" "$directory/var/cache/apt/archives"
         mount -t proc proc "$directory/proc"
         mount -t tmpfs -o mode=1777 tmpfs "$directory/tmp"
         mkdir -p "$directory/dev/shm"
@@ -95,7 +106,8 @@ in_chroot() {
             PATH=/usr/sbin:/usr/bin:/sbin:/bin \
             /bin/sh -c "cd /tmp/velt_fdw && $3" </dev/null || status=$?
         cp -r "$directory"/tmp/velt_fdw-logs.* "$logs" 2>/dev/null || :
-        exit "$status"' chroot "$1" "$scratch" "$2" 3< <(pack_sources)
+        exit "$status"' chroot "$1" "$scratch" "$2" \
+        "$cache/packages" "${3:-}" 3< <(pack_sources)
 }
 
 # bootstrap SUITE DIRECTORY: Debian's least, with this system's way to the

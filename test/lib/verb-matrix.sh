@@ -57,7 +57,6 @@ make_chroot() {
         tail -n 30 "$scratch/log" >&2
         return 1
     fi
-    rm -f "$new"/var/cache/apt/archives/*.deb
     mv "$new" "$2"
 }
 
