@@ -99,7 +99,7 @@ typedef struct VeltStatus
 extern VeltStatus velt_error_api_status(const char *status, size_t length);
 extern VeltStatus velt_error_http_status(int http_status);
 
-/* Sets the error for a response that is none of the API's; returns false. */
+/* Sets the error for a status without an error of the API; returns false. */
 extern bool velt_error_set_http(VeltError *error, int http_status);
 
 /*

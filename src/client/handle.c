@@ -25,9 +25,9 @@ static const char *const token_headers[] = {
 };
 
 /*
- * What libcurl-errors(3) says of each code decides.  Another attempt can help
- * with the kinds CONNECT, TLS and UNAVAILABLE alone, so the codes that may
- * pass are all listed here, and an unknown one is permanent.
+ * libcurl-errors(3) documents the codes.  Another attempt can help with the
+ * kinds CONNECT, TLS and UNAVAILABLE alone: the codes that may pass are all
+ * listed here, and an unknown one is permanent.
  */
 static const VeltCodeMeaning code_meanings[] = {
 	{CURLE_COULDNT_RESOLVE_HOST, VELT_ERROR_CONNECT, NULL},

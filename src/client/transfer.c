@@ -140,8 +140,8 @@ is_header(const char *line, size_t length, const char *name)
 }
 
 /*
- * Reads a decimal number with space around it, and steps behind both; false if
- * there is none.  A number that is too large counts as the largest.
+ * Reads a decimal number with space around it, and steps behind both; false
+ * without a digit.  A number that is too large counts as the largest.
  */
 static bool
 read_number(const char **at, const char *end, uint64_t *number)
@@ -434,8 +434,8 @@ set_curl_text(const VeltTransfer *transfer, CURLcode code,
 
 /*
  * Returns whether libcurl refused a header or trailer line for its length.
- * Before 8.6 it then says that memory was out, which is to be believed only
- * if there is none for such a line.
+ * Before 8.6 it then reports a lack of memory.  That is true only if memory
+ * for such a line cannot be allocated.
  */
 static bool
 is_long_header(const VeltTransfer *transfer, CURLcode code)

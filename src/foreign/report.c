@@ -84,7 +84,7 @@ static const KindReport reports[VELT_ERROR_KINDS] = {
 	[VELT_ERROR_INVALID_VALUE] = {ERRCODE_FDW_INVALID_ATTRIBUTE_VALUE, NULL},
 };
 
-/* The next step where the API itself did not say so, if it is another one. */
+/* The next step where the reply may be another server's than the API's. */
 static const char *const foreign_hints[VELT_ERROR_KINDS] = {
 	[VELT_ERROR_UNAUTHENTICATED] =
 	"Check whether a proxy or a firewall on the way to the API wants a login, and the user mapping: its workspace_id and its token.",

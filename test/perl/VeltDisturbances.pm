@@ -290,6 +290,7 @@ sub change_server
 	my @change = @{
 		one_of(
 			[ page_size => 5 + int rand 40 ],
+			[ keys_per_request => 1 + int rand 40 ],
 			[ max_concurrency => 1 + int rand 16 ],
 			[ keep_connections => one_of(qw(true false)) ],
 			[ request_cost => one_of(1, 100, 1000) ])

@@ -135,6 +135,7 @@ sub add_servers
 				retry_timeout => $retry_timeout{$server},
 				request_timeout => '2s',
 				page_size => 20,
+				keys_per_request => 30,
 				max_concurrency => 8,
 				keep_connections => 'true',
 				request_cost => 1000

@@ -146,7 +146,8 @@ $api->config({ latency_ms => 0 });
 my $stalling = 'SELECT c.n, k.type FROM customers c
 	LEFT JOIN velt.api_keys k ON k.id = c.key';
 
-# A cursor that has joined all but those rows whose keys are never answered.
+# A cursor that has joined all but those rows whose keys are never answered: the
+# first batch of 10 keys is one request, the second of 80 is three.
 sub stall_cursor
 {
 	my $session = VeltClient->new($node);
@@ -155,7 +156,7 @@ sub stall_cursor
 		[
 			{
 				endpoint => 'apikeys/get',
-				nth => [ 3 .. 20 ],
+				nth => [ 5 .. 20 ],
 				do => { stall => 'before_headers' }
 			}
 		]);
@@ -173,12 +174,12 @@ sub stall_cursor
 {
 	my $session = stall_cursor();
 
-	# its first row is out, and all that follow are asked for
-	$session->query('FETCH 3 FROM c');
+	# half of its keys are answered, and all that follow are asked for
+	$session->query('FETCH 31 FROM c');
 	cmp_ok($api->wait_for('in_flight', 7),
 		'>=', 7, 'keys of the third are in flight while it is joined');
-	is(scalar(my @rest = $session->query('FETCH 76 FROM c')),
-		76, 'and it is joined to the end');
+	is(scalar(my @rest = $session->query('FETCH 48 FROM c')),
+		48, 'and it is joined to the end');
 	$session->send('FETCH 1 FROM c');
 	wait_until_waiting($admin, $session);
 	cmp_ok($api->stats('max_in_flight'), '<=', 8,

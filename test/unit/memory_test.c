@@ -29,6 +29,8 @@ typedef struct FaultCase
 	int			keys[8];		/* a filter, to the first -1; none: all */
 	int			nrows;
 	bool		flaky;			/* so that retries are made */
+	int			filter_cap;
+	int			refused_page;	/* the key whose page is refused once; 0: none */
 } FaultCase;
 
 static const FaultCase fault_cases[] = {
@@ -39,6 +41,14 @@ static const FaultCase fault_cases[] = {
 	{"a key that is not there", "auth_tokens", 1, 100, {7, -1}, 0, false},
 	{"all tokens", "auth_tokens", 3, 100, {-1}, 3, false},
 	{"some keys, asked for twice", "auth_tokens", 3, 100, {0, 1, 2, -1}, 3, true},
+	{
+		"keys, of which the API takes one at a time", "api_keys", 5, 100,
+		{0, 1, 2, 3, 4, -1}, 5, false, 1
+	},
+	{
+		"all tokens, of keys that are listed again", "auth_tokens", 3, 1, {-1},
+		3, false, 0, 1
+	},
 };
 
 static int
@@ -77,6 +87,8 @@ prepare(Scan *scan, const FaultCase *c)
 	scan->config.retry_timeout_ms = c->flaky ? 120000 : 0;
 	scan->config.max_requests_per_minute = c->flaky ? 600 : 0;
 	scan->api.flaky = c->flaky;
+	scan->api.filter_cap = c->filter_cap;
+	scan->api.refused_page = c->refused_page;
 	if (nkeys > 0)
 		scan_filter(scan, c->keys, nkeys);
 }

@@ -712,7 +712,7 @@ static const char *const echoes[] = {
 	FAILURE("tok/\\\"en", ",\"message\":\"bad tok/\\\"en of ws_1\""),
 };
 
-/* What is missing or of the wrong type, and is named. */
+/* A member that is missing or of the wrong type, and must be named. */
 typedef struct MemberCase
 {
 	const char *resource;

@@ -157,12 +157,26 @@ answer(const Api *api, Server *server, int number)
 		answer_list(api, server, number);
 }
 
+/* Whether the request's page token is to be refused, which happens once. */
+static bool
+refuses_page(Api *api, const Request *request)
+{
+	if (api->refused_page == 0 ||
+		number_behind(request->body, "\"pageToken\":\"p", 0) != api->refused_page)
+		return false;
+	api->refused_page = 0;
+	return true;
+}
+
 static void
 handle(Server *server, int request, void *data)
 {
-	const Scan *scan = data;
+	Scan	   *scan = data;
 
-	if (scan->api.flaky && request % 2 == 0)
+	if (refuses_page(&scan->api, server_request(server, request)))
+		server_answer(server, request, 400,
+					  "{\"error\":{\"status\":\"INVALID_ARGUMENT\"}}");
+	else if (scan->api.flaky && request % 2 == 0)
 		server_answer(server, request, 503, "");
 	else if (!scan->api.holds)
 		answer(&scan->api, server, request);

@@ -26,6 +26,7 @@ typedef struct Api
 	bool		flaky;			/* each second request is refused for now */
 	int			empty_every;	/* each so manyth page is empty; 0: none */
 	int			filter_cap;		/* most ids in a filter; 0: no limit */
+	int			refused_page;	/* first key of a page refused once; 0: none */
 	const char *refused;		/* ids in a filter with this text are refused */
 } Api;
 

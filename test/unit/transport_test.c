@@ -1177,7 +1177,7 @@ test_signals(void)
  * ----------
  */
 
-/* What libcurl-errors(3) says of the codes that an HTTP request may meet. */
+/* Returns the kind of a code that an HTTP request may meet. */
 static VeltErrorKind
 expected_of_code(int code)
 {
