@@ -53,6 +53,7 @@ velt_fdw_handler(PG_FUNCTION_ARGS pg_attribute_unused())
 
 	routine->BeginForeignScan = veltBeginForeignScan;
 	routine->IterateForeignScan = veltIterateForeignScan;
+	routine->RecheckForeignScan = veltRecheckForeignScan;
 	routine->ReScanForeignScan = veltReScanForeignScan;
 	routine->EndForeignScan = veltEndForeignScan;
 

@@ -12,6 +12,7 @@
 
 #include "executor/batch_join.h"
 #include "executor/executor.h"
+#include "executor/scan.h"
 #include "lib/ilist.h"
 #include "miscadmin.h"
 #include "utils/memutils.h"
@@ -305,13 +306,12 @@ next_row(ScanState *node)
 }
 
 /*
- * The row that the rows to be checked again make, which the children return:
- * a plain nested loop.
+ * Returns whether the rows to be checked again, which the children return,
+ * make a row: a plain nested loop.
  */
 static bool
-recheck_row(ScanState *node, TupleTableSlot *slot pg_attribute_unused())
+recheck_pair(BatchJoin *join)
 {
-	BatchJoin  *join = (BatchJoin *) node;
 	PlanState  *inner = &join->inner->ss.ps;
 
 	for (;;)
@@ -350,6 +350,15 @@ recheck_row(ScanState *node, TupleTableSlot *slot pg_attribute_unused())
 		put_pair(join, join->outer_slot, join->inner_slot);
 		return true;
 	}
+}
+
+static bool
+recheck_row(ScanState *node, TupleTableSlot *slot)
+{
+	if (velt_scan_is_rechecked(&node->ps))
+		return recheck_pair((BatchJoin *) node);
+	slot = next_row(node);
+	return !TupIsNull(slot);
 }
 
 static TupleTableSlot *
@@ -445,7 +454,7 @@ rescan_join(CustomScanState *node)
 	join->nfills = 0;
 	if (join->outer->chgParam == NULL)
 		ExecReScan(join->outer);
-	/* for its conditions; as a scan, recheck_row starts it for each row */
+	/* for its conditions; as a scan, recheck_pair starts it for each row */
 	if (inner->chgParam != NULL)
 		ExecReScan(inner);
 }

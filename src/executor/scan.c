@@ -168,8 +168,8 @@ wanted_rows(VeltScan *scan, ExprContext *econtext)
 }
 
 /*
- * What the remote quals and the limit make of the request.  Allocates the keys
- * in the current context.
+ * Adds the remote quals and the limit to the spec.  Allocates the keys in the
+ * current context.
  */
 static void
 add_quals(VeltScan *scan, ExprContext *econtext,
@@ -341,4 +341,33 @@ veltIterateForeignScan(ForeignScanState *node)
 	fetch_row(node, slot);
 	error_context_stack = context.previous;
 	return slot;
+}
+
+bool
+velt_scan_is_rechecked(const PlanState *node)
+{
+	const EPQState *state = node->state->es_epq_active;
+
+	return state != NULL &&
+		bms_is_member(state->epqParam, node->plan->extParam);
+}
+
+/*
+ * Accepts a row of a single table: the core checks all of its conditions.
+ * Joins are not planned where their rows would have to be checked, so a join
+ * is in a subplan, and this returns its next row.
+ */
+bool
+veltRecheckForeignScan(ForeignScanState *node, TupleTableSlot *slot)
+{
+	const VeltScan *scan = node->fdw_state;
+	MemoryContext old;
+
+	if (scan->join == NULL)
+		return true;
+	Assert(!velt_scan_is_rechecked(&node->ss.ps));
+	old = MemoryContextSwitchTo(node->ss.ps.ps_ExprContext->ecxt_per_tuple_memory);
+	slot = veltIterateForeignScan(node);
+	MemoryContextSwitchTo(old);
+	return !TupIsNull(slot);
 }

@@ -37,20 +37,30 @@ typedef struct VeltScan
 } VeltScan;
 
 /*
- * Opens a source of the caller's for keys that will be added one by one, as
- * the user and with the remote quals of the scan, whose own source stays as it
- * is.  Sets "allowed" to the keys that the remote quals allow, if they
+ * Opens a source of the caller's, to which keys will be added one by one, as
+ * the user and with the remote quals of the scan.  The scan's own source stays
+ * as it is.  Sets "allowed" to the keys that the remote quals allow, if they
  * restrict the keys.  Allocates these in the current context.
  */
 extern void velt_scan_open_for_keys(ForeignScanState *node,
 									VeltSource *source, VeltScanStats *stats,
 									VeltKeys *allowed, bool *restricted);
 
+/*
+ * Returns whether the node is one that EvalPlanQual has rows to be checked
+ * again for, and not part of a subplan, which reads its tables as usual.
+ * Releases before those of November 2025 call the recheck function of joins in
+ * subplans too.
+ */
+extern bool velt_scan_is_rechecked(const PlanState *node);
+
 /* Whether its next row, its end or an error can be had without waiting. */
 extern bool velt_scan_has_news(const VeltScan *scan);
 
 extern void veltBeginForeignScan(ForeignScanState *node, int eflags);
 extern TupleTableSlot *veltIterateForeignScan(ForeignScanState *node);
+extern bool veltRecheckForeignScan(ForeignScanState *node,
+								   TupleTableSlot *slot);
 extern void veltReScanForeignScan(ForeignScanState *node);
 extern void veltEndForeignScan(ForeignScanState *node);
 
