@@ -25,10 +25,10 @@ typedef struct VeltKeyLookupStats
 
 /*
  * The scan says which columns, conditions and remote quals.  The lookup has a
- * cursor of its own, so the scan may run, start anew or end meanwhile.
+ * cursor of its own, so the scan may run, start again or end meanwhile.
  * key_column is that of the key in its rows, from 0; "bound" in bytes is for
- * what is remembered.  Allocates in the current context, whose end also ends
- * what is in flight.
+ * what is remembered.  Allocates in the current context; requests in flight
+ * end with it.
  */
 extern VeltKeyLookup *velt_key_lookup_create(ForeignScanState *scan,
 											 int key_column, Size bound,

@@ -250,6 +250,53 @@ test_end('a terminate', '57P01', 'pg_terminate_backend', 0);
 test_end('statement_timeout', '57014', undef, 300);
 
 # ----------
+# Ends between rows
+# ----------
+
+# An error in a condition, on outer rows alone and on pairs; cursors before and
+# after a subtransaction that is rolled back; cursors that are closed.
+{
+	my $session = VeltClient->new($node);
+	my $declare = 'CURSOR FOR SELECT c.n, k.id FROM customers c
+		LEFT JOIN velt.api_keys k ON k.id = c.key';
+
+	$session->query('SET enable_hashjoin = off');
+	$session->query('SET enable_mergejoin = off');
+	is_batched($session, $stalling, 'ends');
+	for my $error (
+		[ outer => '1 / (c.n - 500) < 2' ],
+		[ pair => '1 / (c.n - 500) < length(k.type)' ])
+	{
+		my ($name, $condition) = @$error;
+
+		$session->query('BEGIN');
+		$session->query("DECLARE outside $declare");
+		$session->query('FETCH 1 FROM outside');
+		$session->query("DECLARE failing $declare AND $condition");
+		$session->query('SAVEPOINT s');
+		$session->query("DECLARE inside $declare");
+		$session->query('FETCH 20 FROM inside');
+		fails_with($session, 'FETCH ALL FROM failing',
+			'22012', "an error in a condition on $name");
+		$session->query('ROLLBACK TO s');
+		fails_with($session, 'FETCH 1 FROM failing',
+			'55000', "$name: the cursor has failed");
+		$session->query('ROLLBACK TO s');
+		is(scalar(my @rows = $session->query('FETCH ALL FROM outside')),
+			999, "$name: one beside it goes on");
+		$session->query('CLOSE failing');
+		$session->query("DECLARE again $declare");
+		$session->query('FETCH 30 FROM again');
+		$session->query('CLOSE again');
+		wait_until_idle($api);
+		is($session->value("SELECT count(*) FROM ($stalling) q"),
+			1000, "$name: and so does the transaction");
+		$session->query('COMMIT');
+	}
+	$session->close;
+}
+
+# ----------
 # Memory
 # ----------
 
