@@ -184,10 +184,19 @@ velt_network_may_connect(VeltNetwork *network)
 	needed = velt_network_descriptors(network) + CONNECT_DESCRIPTORS;
 	if (!velt_network_is_open(network))
 		needed += VELT_NETWORK_DESCRIPTORS;
-	if (needed <= network->granted)
-		return true;
-	network->wanted = needed;
-	return false;
+	return needed <= network->granted;
+}
+
+void
+velt_network_want_connections(VeltNetwork *network, int n)
+{
+	if (network->wanted == 0)
+	{
+		network->wanted = velt_network_descriptors(network);
+		if (!velt_network_is_open(network))
+			network->wanted += VELT_NETWORK_DESCRIPTORS;
+	}
+	network->wanted += n * CONNECT_DESCRIPTORS;
 }
 
 void

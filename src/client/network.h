@@ -50,8 +50,8 @@ extern void velt_network_allow(VeltNetwork *network, int now, int most);
 extern int	velt_network_descriptors(VeltNetwork *network);
 
 /*
- * Return the number of descriptors, in all, with which a request could start
- * that waits for a descriptor; 0 if none does.
+ * Return the number of descriptors, in all, with which the requests could start
+ * that wait for descriptors; 0 if none does.  Fewer let some of them start.
  */
 extern int	velt_network_wants(const VeltNetwork *network);
 

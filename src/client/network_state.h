@@ -87,11 +87,11 @@ extern int64_t velt_network_from_real(const VeltNetwork *network,
 /* Add or remove a transfer of the transport, which is busy or idle by that. */
 extern void velt_network_count_transfer(VeltTransport *transport, int change);
 
-/*
- * Return whether the descriptors allow the transport another HTTP connection;
- * if not, note how many it would take.
- */
+/* Return whether the descriptors allow another HTTP connection. */
 extern bool velt_network_may_connect(VeltNetwork *network);
+
+/* Note that n requests wait for descriptors. */
+extern void velt_network_want_connections(VeltNetwork *network, int n);
 
 /* Return how many HTTP connections each busy transport may have. */
 extern int	velt_network_share(const VeltNetwork *network);

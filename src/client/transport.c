@@ -209,6 +209,22 @@ release_handle(VeltTransfer *transfer)
 	network->nrunning--;
 }
 
+/* Return how many queued transfers could start if they had connections. */
+static int
+count_startable(const VeltTransport *transport)
+{
+	int			most = concurrency(transport) - transport->nrunning;
+	const VeltTransfer *transfer;
+	int			n = 0;
+
+	TAILQ_FOREACH(transfer, &transport->queued, link)
+	{
+		if (++n == most)
+			break;
+	}
+	return n;
+}
+
 /*
  * Give the attempt a connection: one that is kept, or a new one if the
  * descriptors allow that.  False if they do not.
@@ -222,9 +238,11 @@ find_connection(VeltTransfer *transfer)
 	transfer->connects = transfer->fresh ||
 		velt_event_loop_sockets(network->loop,
 								transport) <= transport->nrunning;
-	transport->starved = transfer->connects &&
-		!velt_network_may_connect(network);
-	return !transport->starved;
+	if (!transfer->connects || velt_network_may_connect(network))
+		return true;
+	velt_network_want_connections(network, count_startable(transport));
+	transport->starved = true;
+	return false;
 }
 
 /* Begin an attempt, which leaves with the next kick. */

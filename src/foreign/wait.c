@@ -81,8 +81,9 @@ velt_wait_release_descriptors(void)
 }
 
 /*
- * Acquire descriptors until the network may have n of them in all.  Those of
- * idle HTTP connections are taken first where fd.c has none left.
+ * Acquire descriptors until the network may have n of them in all, or as many
+ * as there are.  Those of idle HTTP connections are taken where fd.c has none
+ * left.  Return whether there are n.
  */
 static bool
 acquire(int n)
@@ -105,13 +106,16 @@ acquire(int n)
 	return acquired >= n;
 }
 
-/* Acquire what a waiting request needs; false if none waits or that fails. */
+/* Acquire what waiting requests need; false if none can start by that. */
 static bool
 acquire_wanted(void)
 {
 	int			wanted = velt_network_wants(network);
+	int			before = acquired - velt_network_descriptors(network);
 
-	return wanted > 0 && acquire(wanted);
+	return wanted > 0 &&
+		(acquire(wanted) ||
+		 acquired - velt_network_descriptors(network) > before);
 }
 
 static void

@@ -34,16 +34,16 @@ typedef struct FaultCase
 } FaultCase;
 
 static const FaultCase fault_cases[] = {
-	{"the workspace", "workspaces", 0, 100, {-1}, 1, false},
-	{"pages of keys", "api_keys", 3, 1, {-1}, 3, false},
-	{"some keys", "api_keys", 3, 100, {0, 1, 2, -1}, 3, false},
-	{"some keys of which one is not there", "api_keys", 3, 100, {0, 7, 2, -1}, 2, false},
-	{"a key that is not there", "auth_tokens", 1, 100, {7, -1}, 0, false},
-	{"all tokens", "auth_tokens", 3, 100, {-1}, 3, false},
-	{"some keys, asked for twice", "auth_tokens", 3, 100, {0, 1, 2, -1}, 3, true},
+	{"the workspace", "workspaces", 0, 100, {-1}, 1, false, 0, 0},
+	{"pages of keys", "api_keys", 3, 1, {-1}, 3, false, 0, 0},
+	{"some keys", "api_keys", 3, 100, {0, 1, 2, -1}, 3, false, 0, 0},
+	{"some keys of which one is not there", "api_keys", 3, 100, {0, 7, 2, -1}, 2, false, 0, 0},
+	{"a key that is not there", "auth_tokens", 1, 100, {7, -1}, 0, false, 0, 0},
+	{"all tokens", "auth_tokens", 3, 100, {-1}, 3, false, 0, 0},
+	{"some keys, asked for twice", "auth_tokens", 3, 100, {0, 1, 2, -1}, 3, true, 0, 0},
 	{
 		"keys, of which the API takes one at a time", "api_keys", 5, 100,
-		{0, 1, 2, 3, 4, -1}, 5, false, 1
+		{0, 1, 2, 3, 4, -1}, 5, false, 1, 0
 	},
 	{
 		"all tokens, of keys that are listed again", "auth_tokens", 3, 1, {-1},
