@@ -35,7 +35,7 @@ sudo pg_ctlcluster "$version" main start
 PGPORT=$(pg_lsclusters --no-header |
     awk -v version="$version" '$1 == version { print $3 }')
 export PGPORT
-sudo -u postgres createuser --superuser "$(id -un)"
+sudo -u postgres createuser --port "$PGPORT" --superuser "$(id -un)"
 psql -X -v ON_ERROR_STOP=1 -d postgres -c 'CREATE EXTENSION velt_fdw' \
     -c 'SELECT velt_fdw_version()' -c 'DROP EXTENSION velt_fdw'
 make PG_CONFIG="/usr/lib/postgresql/$version/bin/pg_config" installcheck ||
