@@ -12,6 +12,7 @@
 #include "executor/execAsync.h"
 #include "executor/instrument.h"
 #include "foreign/wait.h"
+#include "pg_compat.h"
 
 static VeltScan *
 scan_of(const AsyncRequest *areq)
@@ -91,15 +92,14 @@ veltForeignAsyncConfigureWait(AsyncRequest *areq)
 static void
 answer_as_well(AsyncRequest *areq)
 {
-	Instrumentation *instrument = areq->requestee->instrument;
-
 	areq->callback_pending = false;
-	if (instrument)
-		InstrStartNode(instrument);
+	if (areq->requestee->instrument)
+		InstrStartNode(areq->requestee->instrument);
 	answer(areq);
 	ExecAsyncResponse(areq);
-	if (instrument)
-		InstrStopNode(instrument, TupIsNull(areq->result) ? 0.0 : 1.0);
+	if (areq->requestee->instrument)
+		InstrStopNode(areq->requestee->instrument,
+					  TupIsNull(areq->result) ? 0.0 : 1.0);
 }
 
 void
