@@ -74,7 +74,8 @@ velt_transport_close_connections(VeltTransport *transport)
 	sigset_t	saved;
 
 	velt_network_block_signals(&saved);
-	while (transport->nhandles > 0)
+	/* without memory for the array there are no handles */
+	while (transport->handles != NULL && transport->nhandles > 0)
 		curl_easy_cleanup(transport->handles[--transport->nhandles]);
 	if (transport->share != NULL)
 		curl_share_cleanup(transport->share);
