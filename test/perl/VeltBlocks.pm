@@ -112,7 +112,7 @@ our %CONDITIONS = (
 		'{} && ARRAY[\'example-4.com\', \'example-5.com\']'
 	],
 	loose => [
-		('{} = upper(<known>)') x 3, '{} = <key>', '{} IN (<keys>)',
+		('{} = upper(<known>)') x 2, '{} = <key>', '{} IN (<keys>)',
 		'{} IN (upper(<known>), <known>)', '{} = ANY (<array>)'
 	],
 	number => [ '{} > <digit>', '{} IS NULL', '{} = <digit>' ],
@@ -217,7 +217,9 @@ our %BLOCKS = (
 	# of the row that TARGET stands for
 	change => [ 'note = TARGET.note || \'*\'', 'note = \'changed\'',
 		'n = coalesce(TARGET.n, 0) + 10', 'workspace = \'workspace_other\'',
-		'n = -TARGET.n, note = TARGET.key',
+		'n = -TARGET.n, note = TARGET.key' ],
+	# which a MERGE that has nothing to do fails for in PostgreSQL itself
+	update => [ ('<change>') x 6,
 		'(note, n) = (SELECT max(s.api_key_name), 5 FROM api_keys s '
 		  . 'WHERE s.id = TARGET.key)' ],
 	statement => [ ('UPDATE') x 2, qw(DELETE MERGE) ],

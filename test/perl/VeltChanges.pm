@@ -46,7 +46,7 @@ sub update_or_delete
 	push @where, $self->condition(@sources, $target) while chance(0.3);
 	return join "\n", $statement eq 'UPDATE'
 	  ? (
-		"UPDATE $target->{text} SET " . $self->block('change', ''),
+		"UPDATE $target->{text} SET " . $self->block('update', ''),
 		" FROM $from")
 	  : ("DELETE FROM $target->{text}", " USING $from"),
 	  ' WHERE ' . join(' AND ', @where), ' RETURNING ' . returned($target);

@@ -184,8 +184,8 @@ sub make_joined
 {
 	my ($self) = @_;
 	local $self->{depth} = $self->{depth} + 1;
-	my @sources = ($self->any_source);
-	my $source = $self->any_source;
+	my @sources = ($self->keyed_source);
+	my $source = $self->keyed_source;
 	my ($text) =
 	  $self->join_on($self->block('outer_join', ''), \@sources, $source);
 	my (%columns, @columns);
@@ -205,6 +205,19 @@ sub make_joined
 	  . join(', ', @columns)
 	  . " FROM $sources[0]->{text} $text) AS "
 	  . $self->make_alias;
+}
+
+# One that can be joined without multiplying rows.
+sub keyed_source
+{
+	my ($self) = @_;
+
+	while (1)
+	{
+		my $source = $self->any_source;
+
+		return $source if grep { $_->[1] eq 'key' } @{ $source->{columns} };
+	}
 }
 
 # A column, or an expression of the same kind.

@@ -19,7 +19,7 @@ use VeltQueries;
 use VeltTest;
 
 my $default_seed = 1;
-my $default_queries = $ENV{VELT_TEST_FULL} ? 10_000 : 700;
+my $default_queries = $ENV{VELT_TEST_FULL} ? 10_000 : 500;
 my $most_reported = 3;
 my $most_rows_reported = 10;
 
@@ -175,7 +175,7 @@ my $api = VeltSimulator->new(
 	config => { workspaces => { $workspace => \%data } });
 my $node = start_node(
 	conf => join "\n",
-	'jit = off', 'statement_timeout = 20s',
+	'jit = off', 'statement_timeout = 60s',
 	"velt_test.key = '" . key_id(7) . "'",
 	# plans can be shown in full
 	'session_preload_libraries = auto_explain',
@@ -207,8 +207,20 @@ add_server($foreign, $_, options => { api_url => $api->url })
   for qw(velt other);
 $foreign->query($foreign_tables);
 $foreign->query('CREATE SCHEMA copies');
+# with the same partitions and children, as a row tells of which it is
+$foreign->query(q{
+	CREATE TABLE copies.all_keys (LIKE velt.all_keys)
+	  PARTITION BY LIST (workspace_id);
+	CREATE TABLE copies.demo_keys PARTITION OF copies.all_keys
+	  FOR VALUES IN ('workspace_demo');
+	CREATE TABLE copies.other_keys PARTITION OF copies.all_keys DEFAULT;
+	INSERT INTO copies.all_keys SELECT * FROM velt.all_keys;
+	CREATE TABLE copies.family (LIKE velt.family);
+	CREATE TABLE copies.family_keys () INHERITS (copies.family);
+	INSERT INTO copies.family SELECT * FROM ONLY velt.family;
+	INSERT INTO copies.family_keys SELECT * FROM velt.family_keys});
 for my $table (qw(api_keys auth_tokens workspaces key_kinds other_tokens
-	loose_keys all_keys family))
+	loose_keys))
 {
 	$foreign->query("CREATE TABLE copies.$table AS TABLE velt.$table");
 }
