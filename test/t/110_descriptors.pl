@@ -233,7 +233,9 @@ add_servers($admin, $api, 's', 30, max_concurrency => 64);
 	my $take_all = sub {
 		$taken++
 		  while eval { $session->query("SELECT dblink_connect('c$taken', '$dblink')") };
-		like($@, qr/could not establish connection/, 'dblink has all it can have');
+		# which from PostgreSQL 18 on may be what it waits with
+		like($@, qr/could not establish connection|Too many open files/,
+			'dblink has all it can have');
 	};
 	$take_all->();
 	cmp_ok($taken, '>=', int($most / 2), 'half of them are left to others');
