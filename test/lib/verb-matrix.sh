@@ -2,7 +2,8 @@
 #
 #> matrix [VERSION...]      as root: check with PostgreSQL 15, 17, 18 and 19,
 #>                          each in a chroot of the Debian that has it; 17
-#>                          also as what 15 is upgraded to
+#>                          also as what 15 is upgraded to, and 18 also as
+#>                          18-assertions, built with assertions
 #
 # A chroot is a fresh system but for the packages; chroot.sh says where it is.
 
@@ -11,13 +12,21 @@ source "$lib/chroot.sh"
 verb_stays=yes
 
 # Debian has no PostgreSQL 16.
-declare -A suites_of=([15]=bookworm [17]=trixie [18]=forky [19]=sid)
+declare -A suites_of=([15]=bookworm [17]=trixie [18]=forky [19]=sid
+    [18-assertions]=forky)
 
 # The version that pg_upgrade comes from, where that is another.
 declare -A older_than=([17]=15)
 
 # Versions that Debian's suite itself has not, or not yet.
 declare -A experimental=([19]=yes)
+
+# Those whose server is built from Debian's source with assertions, which its
+# packages are without.  The newest release has most of them, and the planner's
+# checks of what outer joins make NULL, which came with 16.
+declare -A assertions=([18-assertions]=yes)
+
+server_timeout_s=7200
 
 verb_needs() {
     need_chroots
@@ -52,7 +61,8 @@ make_chroot() {
     say "making a chroot of $suite for PostgreSQL $1"
     if ! { bootstrap "$suite" "$new" && set_sources "$1" "$new" &&
         in_chroot "$new" "PG_CONFIG=$(pg_config_of "$1") \
-            test/run packages" && add_older "$1" "$new"; } \
+            test/run packages" && add_older "$1" "$new" &&
+        add_assertions "$1" "$new"; } \
         &>"$scratch/log"; then
         tail -n 30 "$scratch/log" >&2
         return 1
@@ -82,8 +92,33 @@ add_older() {
         in_chroot "$2" "PG_CONFIG=$(pg_config_of "$old") test/run packages"
 }
 
+# add_assertions VERSION DIRECTORY: in the place of Debian's server, the same
+# with assertions
+add_assertions() {
+    local source=postgresql-${1%-*} chroot_timeout_s=$server_timeout_s
+
+    [[ -n ${assertions[$1]:-} ]] || return 0
+    in_chroot "$2" "set -e
+        echo 'deb-src $mirror ${suites_of[$1]} main' \
+            >/etc/apt/sources.list.d/source.list
+        apt-get -q update
+        apt-get -q -y --no-install-recommends build-dep $source
+        cd /tmp
+        apt-get -q source $source
+        cd $source-*
+        PATH=$(dirname "$(pg_config_of "$1")"):\$PATH
+        options=\$(pg_config --configure |
+            sed \"s/'--runstatedir=[^']*'//\")
+        # a JIT compiler without assertions knows other structs
+        eval \"./configure -q \$options\" --enable-cassert --without-llvm
+        rm -f \$(pg_config --pkglibdir)/llvmjit*
+        make -s -j\$(nproc) world-bin
+        make -s install-world-bin
+        pg_config --configure | grep cassert"
+}
+
 pg_config_of() {
-    echo "/usr/lib/postgresql/$1/bin/pg_config"
+    echo "/usr/lib/postgresql/${1%-*}/bin/pg_config"
 }
 
 # ----------
@@ -107,7 +142,8 @@ try_version() {
         OLD_PG_CONFIG=$(pg_config_of "${old:-$1}") test/run check" \
         > >(tee "$log") 2>&1 || status=$?
     # shellcheck disable=SC2046 # its words
-    note "$1" $(versions_in "$directory" "$pg_config") \
+    note "$1" $(versions_in "$directory" "$pg_config" |
+        sed "1s/\$/${assertions[$1]:++assert}/") \
         "$(outcome "$log" "$status")" "$started"
     note_upgrade "$1" "${old:-$1}" "$log"
     return "$status"
@@ -115,9 +151,9 @@ try_version() {
 
 # note_upgrade VERSION OLD LOG: a line of its own, as it counts among the tests
 note_upgrade() {
-    awk -v debian="${suites_of[$1]}" -v versions="$2 to $1" \
+    awk -v debian="${suites_of[$1]}" -v versions="${2%-*} to ${1%-*}" \
         '$3 ~ /_pg_upgrade$/ {
-            printf "%-9s %-10s %-24s %-36s %8s\n", debian, versions, "",
+            printf "%-9s %-11s %-24s %-36s %8s\n", debian, versions, "",
                 "pg_upgrade: " $1, $(NF - 1) " " $NF
         }' "$3" >>"$scratch/table"
 }
@@ -139,13 +175,13 @@ outcome() {
 
 # note VERSION POSTGRESQL LIBCURL JSON-C GCC OUTCOME STARTED
 note() {
-    printf '%-9s %-10s %-8s %-7s %-7s %-36s %8s\n' "${suites_of[$1]}" \
+    printf '%-9s %-11s %-8s %-7s %-7s %-36s %8s\n' "${suites_of[$1]}" \
         "${@:2:5}" "$(seconds $(($(now_ms) - $7)))" >>"$scratch/table"
 }
 
 print_table() {
     keep_chroot_logs
-    printf '%-9s %-10s %-8s %-7s %-7s %-36s %8s\n' Debian PostgreSQL libcurl \
+    printf '%-9s %-11s %-8s %-7s %-7s %-36s %8s\n' Debian PostgreSQL libcurl \
         json-c gcc outcome time
     cat "$scratch/table"
 }
