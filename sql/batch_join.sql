@@ -464,8 +464,10 @@ SELECT batch_node('JSON', ', ANALYZE, VERBOSE');
 SELECT batch_node('XML', ', ANALYZE');
 SELECT batch_node('YAML', '');
 \! $VELT_SIM reset
--- what it came to
+-- all requests are in flight before the first is answered
+\! $VELT_SIM config '{"latency_ms": 100}'
 SELECT explain_analyze('SELECT c.n FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 9');
+\! $VELT_SIM config '{"latency_ms": null}'
 \echo `:requests`
 -- never executed
 SELECT explain_analyze('SELECT c.n FROM customers c LEFT JOIN auth_tokens t ON t.api_key = c.key AND t.name > ''a'' LIMIT 0');
