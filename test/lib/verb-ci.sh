@@ -58,10 +58,12 @@ verb_main() {
     started=$(now_ms)
     child=
     scratch=$(mktemp -d)
+    : >"$scratch/failures"
     trap close_ci EXIT
     for stage in "${stages[@]}"; do
         run_stage "$stage"
     done
+    cat "$scratch/failures"
     for outcome in "${outcomes[@]}"; do
         IFS=$'\t' read -r -a outcome <<<"$outcome"
         result stage "${outcome[@]}"
@@ -97,10 +99,18 @@ run_stage() {
     child=
     wait "$reader" || true
     rm "$scratch/pipe"
+    failures "$1" "$scratch/log" >>"$scratch/failures"
     read -r passed failed < <(totals "$scratch/log")
     # nor may it have had nothing to say
     ((failed > 0 || (status == 0 && passed > 0))) || failed=1
     outcomes+=("$1"$'\t'"$passed"$'\t'"$failed"$'\t'$(($(now_ms) - started)))
+}
+
+# failures STAGE LOG: repeat what failed and the first lines of its log, for
+# readers of the end of a long output
+failures() {
+    awk -v stage="$1" '/^FAILED/ { print $0 " (" stage ")"; left = 30 }
+        /^    \|/ && left > 0 { print; left-- }' "$2"
 }
 
 # Of a stage's last line, if it came so far
