@@ -20,7 +20,10 @@ typedef struct VeltEventLoop VeltEventLoop;
 /* No time at which anything is due. */
 #define VELT_NEVER		INT64_MAX
 
-/* Descriptors of an open loop: epoll set, timer, libcurl's wake-up pair. */
+/*
+ * Descriptors of an open loop at most: epoll set, timer, and what wakes
+ * libcurl up, which is a pair or a single one.
+ */
 #define VELT_EVENT_LOOP_DESCRIPTORS		4
 
 /* Create a closed loop; NULL when memory is out. */

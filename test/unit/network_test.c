@@ -53,6 +53,7 @@ test_descriptors(void)
 	int			ninherited;
 	int			nopen_now;
 	int			ninherited_now;
+	int			uncounted;
 	Net			net;
 
 	count_descriptors(&nopen, &ninherited);
@@ -66,8 +67,10 @@ test_descriptors(void)
 	(void) net_await_requests(&net, 3);
 	count_descriptors(&nopen_now, &ninherited_now);
 	/* the server has its listening socket and the other ends */
-	is_int(velt_network_descriptors(loop_network()), nopen_now - nopen - 3,
-		   "all descriptors are counted");
+	uncounted = nopen_now - nopen - 3 -
+		velt_network_descriptors(loop_network());
+	/* some releases of libcurl wake up by one eventfd instead of a pair */
+	ok(uncounted == 0 || uncounted == -1, "all descriptors are counted");
 	is_int(ninherited_now, ninherited,
 		   "no descriptor is left to child processes");
 	net_close(&net);
