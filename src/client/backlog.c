@@ -112,19 +112,20 @@ bool
 velt_backlog_add_listed(VeltBacklog *backlog, VeltPage *page,
 						VeltError *error)
 {
-	for (;;)
+	VeltPageStatus status;
+
+	while ((status = velt_page_next_row(page, error)) != VELT_PAGE_END)
 	{
 		VeltString	key;
-		bool		found;
 
-		if (!velt_page_next_row(page, &found, error))
+		if (status == VELT_PAGE_FAILED)
 			return false;
-		if (!found)
-			return true;
-		if (!read_key(page, &key, error) ||
-			!velt_backlog_add(backlog, &key, 1, 0, NULL, error))
+		if (status == VELT_PAGE_FOUND &&
+			(!read_key(page, &key, error) ||
+			 !velt_backlog_add(backlog, &key, 1, 0, NULL, error)))
 			return false;
 	}
+	return true;
 }
 
 /* Adds the next slice of the filter, if one is left. */

@@ -42,11 +42,6 @@ typedef enum ScanState
 #define IS_DIGIT(c)		((c) >= '0' && (c) <= '9')
 #define IS_SPACE(c)		((c) == ' ' || (c) == '\t' || (c) == '\n' || (c) == '\r')
 
-/* ----------
- * Which pointers match the value at hand
- * ----------
- */
-
 static bool
 invalid(const VeltJsonScanner *scanner, VeltError *error)
 {
@@ -55,84 +50,55 @@ invalid(const VeltJsonScanner *scanner, VeltError *error)
 						  scanner->offset + 1);
 }
 
-/* The pointers that name the value at hand, and lead no further. */
-static VeltJsonSet
-ending(const VeltJsonScanner *scanner)
-{
-	VeltJsonSet current = scanner->frames[scanner->depth].current;
-
-	/* none is current where none reaches */
-	return current ? current & scanner->ends[scanner->depth] : 0;
-}
-
-/*
- * Of the pointers that lead into the object at hand, those whose next token
- * is the member name just read.
+/* ----------
+ * The node of the current value
+ * ----------
  */
-static VeltJsonSet
-matching_name(const VeltJsonScanner *scanner, const char *name, size_t length)
+
+/* Returns the node's child of this name, or NULL. */
+static inline const VeltJsonNode *
+find_child(const VeltJsonTree *tree, const VeltJsonNode *node,
+		   const char *name, size_t length)
 {
-	VeltJsonSet left = scanner->frames[scanner->depth].inside;
-	VeltJsonSet found = 0;
+	const VeltJsonNode *low = tree->nodes + node->first_child;
+	int			left = node->nchildren;
 
-	for (; left != 0; left &= left - 1)
+	while (left > 0)
 	{
-		int			i = __builtin_ctzll(left);
-		const VeltJsonToken *token =
-		&scanner->pointers[i]->tokens[scanner->depth - 1];
+		const VeltJsonNode *middle = low + left / 2;
+		int			order = velt_json_compare_names(middle->name,
+													middle->length, name,
+													length);
 
-		if (token->length == length && memcmp(token->name, name, length) == 0)
-			found |= (VeltJsonSet) 1 << i;
+		if (order == 0)
+			return middle;
+		if (order < 0)
+		{
+			low = middle + 1;
+			left--;
+		}
+		left /= 2;
 	}
-	return found;
+	return NULL;
 }
 
-/* The same for an array, and the element that begins. */
-static VeltJsonSet
-matching_element(const VeltJsonScanner *scanner)
+/* Takes the member's name, which begins at "start". */
+static inline bool
+match_name(VeltJsonScanner *scanner, const char *name, size_t length,
+		   size_t start, VeltError *error)
 {
+	const VeltJsonTree *tree = scanner->tree;
 	const VeltJsonFrame *frame = &scanner->frames[scanner->depth];
-	VeltJsonSet each = frame->inside & scanner->each[scanner->depth];
-	VeltJsonSet left = frame->inside & ~each;
-	VeltJsonSet found = each;
+	const VeltJsonNode *node = find_child(tree, frame->node, name, length);
 
-	for (; left != 0; left &= left - 1)
-	{
-		int			i = __builtin_ctzll(left);
-
-		if (scanner->pointers[i]->tokens[scanner->depth - 1].index ==
-			frame->index)
-			found |= (VeltJsonSet) 1 << i;
-	}
-	return found;
-}
-
-/* Whether all of the pointers name values of rows. */
-static bool
-is_of_rows(const VeltJsonScanner *scanner, VeltJsonSet pointers)
-{
-	int			first = scanner->row_pointer;
-
-	return first >= 0 && (pointers >> first) << first == pointers;
-}
-
-/* The pointers match the member whose name begins at "start". */
-static bool
-note_member(VeltJsonScanner *scanner, VeltJsonSet matches, size_t start,
-			VeltError *error)
-{
-	VeltJsonFrame *frame = &scanner->frames[scanner->depth];
-
-	frame->current = matches;
-	if ((matches & frame->seen) == 0)
-		frame->seen |= matches;
-	else if (is_of_rows(scanner, matches & frame->seen))
-		scanner->row_doubtful = true;
-	else
-		return velt_error_set(error, VELT_ERROR_PROTOCOL,
-							  "The response has a member twice, at byte %zu.",
-							  start + 1);
-	return true;
+	scanner->node = node;
+	/* a node's container is met at most once before the spans are reset */
+	if (node == NULL ||
+		scanner->spans[node - tree->nodes].kind == VELT_JSON_MISSING)
+		return true;
+	return velt_error_set(error, VELT_ERROR_PROTOCOL,
+						  "The response has a member twice, at byte %zu.",
+						  start + 1);
 }
 
 /* The same for an escaped name, which is decoded first. */
@@ -140,88 +106,126 @@ static bool
 match_escaped(VeltJsonScanner *scanner, const char *text, VeltJsonSpan span,
 			  VeltError *error)
 {
-	VeltJsonSet matches = 0;
 	VeltBuffer	name = {0};
 	VeltError	failure;
 	size_t		length;
-	bool		ok = velt_json_decode_string(text, span, &name, &length,
-											 &failure);
+	bool		ok;
 
+	/* the longest escape of a byte has six; others need not be decoded */
+	if (span.end - span.start - 2 > 6 * scanner->tree->longest_name)
+		return true;
+	ok = velt_json_decode_string(text, span, &name, &length, &failure);
 	if (ok)
-		matches = matching_name(scanner, length ? name.data : "", length);
-	velt_buffer_free(&name);
-	/* a name that is no text is no name that anybody looks for */
-	if (!ok && failure.kind != VELT_ERROR_UNTRANSLATABLE)
-	{
+		ok = match_name(scanner, length ? name.data : "", length, span.start,
+						error);
+	/* no pointer has a name that is not text */
+	else if (failure.kind == VELT_ERROR_UNTRANSLATABLE)
+		ok = true;
+	else
 		*error = failure;
-		return false;
-	}
-	return note_member(scanner, matches, span.start, error);
+	velt_buffer_free(&name);
+	return ok;
 }
 
 /* The member's name has ended. */
 static bool
 match_member(VeltJsonScanner *scanner, const char *text, VeltError *error)
 {
-	VeltJsonFrame *frame = &scanner->frames[scanner->depth];
-	VeltJsonSpan span = {VELT_JSON_STRING, scanner->escaped,
-	scanner->token_start, scanner->offset + 1};
+	VeltJsonSpan span = {.escaped = scanner->escaped,
+	.start = scanner->token_start,.end = scanner->offset + 1};
 
-	frame->current = 0;
-	if (frame->inside == 0)
+	scanner->node = NULL;
+	if (scanner->frames[scanner->depth].node == NULL)
 		return true;
 	if (span.escaped)
 		return match_escaped(scanner, text, span, error);
-	return note_member(scanner,
-					   matching_name(scanner, text + span.start + 1,
-									 span.end - span.start - 2),
-					   span.start, error);
+	return match_name(scanner, text + span.start + 1,
+					  span.end - span.start - 2, span.start, error);
 }
 
-/* Notes where the value at hand begins, for the pointers that end at it. */
-static void
+/*
+ * Returns the node's child for an element, as if its index were its name.  Not
+ * inlined, as few arrays have such a child and all pass by here.
+ */
+__attribute__((noinline))
+static const VeltJsonNode *
+find_element(const VeltJsonTree *tree, const VeltJsonNode *node,
+			 int64_t index)
+{
+	char		digits[20];
+	char	   *end = digits + sizeof(digits);
+	char	   *first = end;
+
+	do
+		*--first = (char) ('0' + index % 10);
+	while ((index /= 10) > 0);
+	return find_child(tree, node, first, end - first);
+}
+
+/* Takes the element that begins. */
+static inline void
+match_element(VeltJsonScanner *scanner, VeltJsonFrame *frame)
+{
+	frame->index++;
+	if (scanner->scope == VELT_JSON_ELEMENTS && scanner->depth == 1)
+		scanner->node = scanner->tree->nodes;
+	else if (frame->node == NULL || frame->node->nchildren == 0)
+		scanner->node = NULL;
+	else
+		scanner->node = find_element(scanner->tree, frame->node,
+									 frame->index);
+}
+
+/* Returns the span of the current value, or NULL. */
+static VeltJsonSpan *
+current_span(const VeltJsonScanner *scanner)
+{
+	return scanner->node == NULL ? NULL :
+		&scanner->spans[scanner->node - scanner->tree->nodes];
+}
+
+/* Notes where the current value begins, if it is a node's. */
+static inline void
 begin_value(VeltJsonScanner *scanner, VeltJsonKind kind)
 {
 	VeltJsonFrame *frame = &scanner->frames[scanner->depth];
+	VeltJsonSpan *span;
 
 	if (frame->is_array)
-	{
-		frame->index++;
-		if (frame->inside != 0)
-			frame->current = matching_element(scanner);
-	}
+		match_element(scanner, frame);
 	scanner->token_start = scanner->offset;
 	scanner->escaped = false;
 	scanner->is_name = false;
-	for (VeltJsonSet left = ending(scanner); left != 0; left &= left - 1)
+	span = current_span(scanner);
+	if (span != NULL)
 	{
-		VeltJsonSpan *span = &scanner->spans[__builtin_ctzll(left)];
-
 		span->kind = kind;
 		span->start = scanner->offset;
 	}
 }
 
-/* The value at hand ends before the byte at "end". */
+/* The current value ends before the byte at "end". */
 static void
 end_value(VeltJsonScanner *scanner, size_t end)
 {
-	for (VeltJsonSet left = ending(scanner); left != 0; left &= left - 1)
-	{
-		int			i = __builtin_ctzll(left);
+	VeltJsonSpan *span = current_span(scanner);
 
-		scanner->spans[i].end = end;
-		scanner->spans[i].escaped = scanner->escaped;
-		if (i == scanner->row_pointer)
-			scanner->stopped = true;
+	if (span != NULL)
+	{
+		span->end = end;
+		span->escaped = scanner->escaped;
 	}
 	if (scanner->depth > 0)
+	{
 		scanner->state = EXPECT_COMMA_OR_CLOSE;
+		scanner->stopped = scanner->depth == 1 &&
+			scanner->scope == VELT_JSON_ELEMENTS;
+	}
 	else
 	{
 		scanner->state = EXPECT_NOTHING;
 		scanner->done = true;
-		scanner->stopped |= scanner->one_value;
+		scanner->stopped = scanner->scope != VELT_JSON_TEXT;
 	}
 }
 
@@ -233,20 +237,17 @@ end_value(VeltJsonScanner *scanner, size_t end)
 static bool
 open_container(VeltJsonScanner *scanner, bool is_array, VeltError *error)
 {
-	VeltJsonFrame *outer = &scanner->frames[scanner->depth];
-	VeltJsonFrame *inner = outer + 1;
+	VeltJsonFrame *frame;
 
 	if (scanner->depth == VELT_JSON_MAX_DEPTH)
 		return velt_error_set(error, VELT_ERROR_NESTING,
 							  "The response nests more than %d levels deep.",
 							  VELT_JSON_MAX_DEPTH);
 	begin_value(scanner, is_array ? VELT_JSON_ARRAY : VELT_JSON_OBJECT);
-	inner->is_array = is_array;
-	inner->index = -1;
-	inner->inside = outer->current & ~ending(scanner);
-	inner->current = 0;
-	inner->seen = 0;
-	scanner->depth++;
+	frame = &scanner->frames[++scanner->depth];
+	frame->is_array = is_array;
+	frame->index = -1;
+	frame->node = scanner->node;
 	scanner->state = is_array ? EXPECT_VALUE_OR_CLOSE : EXPECT_NAME_OR_CLOSE;
 	return true;
 }
@@ -254,8 +255,13 @@ open_container(VeltJsonScanner *scanner, bool is_array, VeltError *error)
 static void
 close_container(VeltJsonScanner *scanner)
 {
-	scanner->depth--;
+	VeltJsonSpan *span;
+
+	scanner->node = scanner->frames[scanner->depth--].node;
 	scanner->escaped = false;
+	span = current_span(scanner);
+	if (span != NULL)
+		span->empty = scanner->state != EXPECT_COMMA_OR_CLOSE;
 	end_value(scanner, scanner->offset + 1);
 }
 
@@ -268,7 +274,7 @@ begin_literal(VeltJsonScanner *scanner, VeltJsonKind kind, const char *rest)
 }
 
 /* The first byte of a value. */
-static bool
+static inline bool
 scan_value(VeltJsonScanner *scanner, char c, VeltError *error)
 {
 	switch (c)
@@ -428,100 +434,50 @@ scan_string_special(VeltJsonScanner *scanner, const char *text,
 	}
 }
 
-/* What begin_value and end_value come to for a plain string in an object. */
-static void
-note_string(VeltJsonScanner *scanner, size_t start, size_t end)
-{
-	VeltJsonSpan string = {VELT_JSON_STRING, false, start, end};
-
-	for (VeltJsonSet left = ending(scanner); left != 0; left &= left - 1)
-		scanner->spans[__builtin_ctzll(left)] = string;
-}
-
-/* The member to come, if it has the name that it had in the row before. */
-static const VeltJsonMember *
-expected_member(const VeltJsonScanner *scanner, const char *text,
-				size_t length)
-{
-	const VeltJsonMember *member = scanner->expected + scanner->member;
-
-	if (scanner->depth != scanner->row_depth ||
-		scanner->member == scanner->nexpected ||
-		length - scanner->offset < member->length ||
-		memcmp(text + scanner->offset, text + member->start,
-			   member->length) != 0)
-		return NULL;
-	return member;
-}
-
-/* Of a plain name that begins here and a colon, the end; 0 if it is none. */
-static size_t
-plain_name_end(const VeltJsonScanner *scanner, const char *text, size_t length)
-{
-	size_t		end = velt_plain_string_end(text, scanner->offset, length);
-
-	return end != 0 && end < length && text[end] == ':' ? end + 1 : 0;
-}
-
-/* Matches a plain name, up to its colon, and expects it in the next row. */
-static VeltJsonSet
-match_plain(VeltJsonScanner *scanner, const char *text, size_t length)
-{
-	VeltJsonMember member = {scanner->offset, length,
-	matching_name(scanner, text + scanner->offset + 1, length - 3)};
-
-	if (scanner->depth == scanner->row_depth &&
-		scanner->member < VELT_JSON_MAX_EXPECTED)
-	{
-		scanner->expected[scanner->member] = member;
-		if (scanner->nexpected == scanner->member)
-			scanner->nexpected++;
-	}
-	return member.matches;
-}
-
 /*
- * Where a member is expected, most often one comes whose name and value are
- * plain strings with nothing but a colon between them.  Scans that in one go,
- * with the comma behind it; *taken is false, and nothing has changed, if it
- * is anything else.
+ * Scans members that are two plain strings with nothing but a colon between
+ * them, as most are, and the commas behind them.  *taken is
+ * false, and nothing has changed, if the next member is anything else.
  */
 static bool
-scan_plain_member(VeltJsonScanner *scanner, const char *text, size_t length,
-				  bool *taken, VeltError *error)
+scan_plain_members(VeltJsonScanner *scanner, const char *text, size_t length,
+				   bool *taken, VeltError *error)
 {
-	const VeltJsonMember *known = expected_member(scanner, text, length);
-	size_t		value = known ? scanner->offset + known->length :
-	plain_name_end(scanner, text, length);
-	size_t		end = 0;
+	const VeltJsonNode *container = scanner->frames[scanner->depth].node;
+	size_t		start = scanner->offset;
+	size_t		colon;
 
-	if (value != 0)
-		end = velt_plain_string_end(text, value, length);
-	*taken = end != 0;
-	if (!*taken)
-		return true;
-
-	scanner->escaped = false;
-	if (scanner->frames[scanner->depth].inside != 0)
+	while ((colon = velt_plain_string_end(text, start, length)) != 0 &&
+		   colon < length && text[colon] == ':')
 	{
-		VeltJsonSet matches = known ? known->matches :
-		match_plain(scanner, text, value - scanner->offset);
+		size_t		end = velt_plain_string_end(text, colon + 1, length);
 
-		if (!note_member(scanner, matches, scanner->offset, error))
+		if (end == 0)
+			break;
+		if (container != NULL &&
+			!match_name(scanner, text + start + 1, colon - start - 2, start,
+						error))
 			return false;
-		note_string(scanner, value, end);
-		if (scanner->member < scanner->nexpected)
-			scanner->member++;
-	}
-	if (end < length && text[end] == ',')
-	{
-		scanner->offset = end + 1;
+		if (container != NULL && scanner->node != NULL)
+			*current_span(scanner) = (VeltJsonSpan)
+		{
+			VELT_JSON_STRING, false, false, colon + 1, end
+		};
+		start = end;
+		scanner->state = EXPECT_COMMA_OR_CLOSE;
+		if (end == length || text[end] != ',')
+			break;
+		start++;
 		scanner->state = EXPECT_NAME;
 	}
-	else
+	*taken = start != scanner->offset;
+	scanner->offset = start;
+	/* the object often ends here */
+	if (*taken && start < length && text[start] == '}' &&
+		scanner->state == EXPECT_COMMA_OR_CLOSE)
 	{
-		scanner->offset = end;
-		scanner->state = EXPECT_COMMA_OR_CLOSE;
+		close_container(scanner);
+		scanner->offset++;
 	}
 	return true;
 }
@@ -592,87 +548,39 @@ scan_literal(VeltJsonScanner *scanner, char c, VeltError *error)
 	return true;
 }
 
-/* Makes the sets that tell which pointers matter at which depth. */
 static void
-sort_pointers(VeltJsonScanner *scanner)
+forget_spans(VeltJsonScanner *scanner)
 {
-	scanner->most_tokens = -1;
-	for (int i = 0; i < scanner->npointers; i++)
-	{
-		const VeltJsonPointer *pointer = scanner->pointers[i];
-		VeltJsonSet self = (VeltJsonSet) 1 << i;
-		int			deepest = pointer->ntokens;
-
-		/* a joined one can name what no response may have: it never ends */
-		if (deepest > VELT_JSON_MAX_DEPTH)
-			deepest = VELT_JSON_MAX_DEPTH;
-		while (scanner->most_tokens < deepest)
-		{
-			scanner->most_tokens++;
-			scanner->ends[scanner->most_tokens] = 0;
-			scanner->each[scanner->most_tokens] = 0;
-		}
-		if (deepest == pointer->ntokens)
-			scanner->ends[deepest] |= self;
-		for (int depth = 1; depth <= deepest; depth++)
-		{
-			if (pointer->tokens[depth - 1].each)
-				scanner->each[depth] |= self;
-		}
-	}
+	for (int i = 0; i < scanner->tree->nnodes; i++)
+		scanner->spans[i].kind = VELT_JSON_MISSING;
 }
 
 void
-velt_json_begin(VeltJsonScanner *scanner,
-				const VeltJsonPointer *const *pointers, VeltJsonSpan *spans,
-				int npointers, size_t offset, bool one_value)
+velt_json_begin(VeltJsonScanner *scanner, const VeltJsonTree *tree,
+				VeltJsonSpan *spans, size_t offset, VeltJsonScope scope)
 {
-	VeltJsonFrame *frame = &scanner->frames[0];
-
-	scanner->pointers = pointers;
+	scanner->tree = tree;
 	scanner->spans = spans;
-	scanner->npointers = npointers;
-	scanner->one_value = one_value;
+	scanner->scope = scope;
 	scanner->done = false;
 	scanner->stopped = false;
-	scanner->row_pointer = -1;
-	scanner->row_depth = -1;
-	scanner->member = scanner->nexpected = 0;
-	scanner->row_doubtful = false;
 	scanner->state = EXPECT_VALUE;
 	scanner->depth = 0;
 	scanner->offset = offset;
-
-	/* the empty pointer ends, and all others begin, at the whole value */
-	frame->is_array = false;
-	frame->inside = 0;
-	frame->current = npointers == VELT_JSON_MAX_POINTERS ?
-		~(VeltJsonSet) 0 : ((VeltJsonSet) 1 << npointers) - 1;
-	for (int i = 0; i < npointers; i++)
-		spans[i].kind = VELT_JSON_MISSING;
-	sort_pointers(scanner);
-}
-
-void
-velt_json_stop_at_rows(VeltJsonScanner *scanner, int pointer)
-{
-	scanner->row_pointer = pointer;
-	scanner->row_depth = scanner->pointers[pointer]->ntokens + 1;
-}
-
-void
-velt_json_forget_row(VeltJsonScanner *scanner)
-{
-	for (int i = scanner->row_pointer; i < scanner->npointers; i++)
-		scanner->spans[i].kind = VELT_JSON_MISSING;
-	scanner->member = 0;
+	scanner->node = scope == VELT_JSON_ELEMENTS ? NULL : tree->nodes;
+	scanner->frames[0].is_array = false;
+	forget_spans(scanner);
 }
 
 bool
 velt_json_scan(VeltJsonScanner *scanner, const char *text, size_t length,
 			   VeltError *error)
 {
-	scanner->stopped = scanner->done && scanner->one_value;
+	if (scanner->stopped)
+	{
+		forget_spans(scanner);
+		scanner->stopped = scanner->done;
+	}
 	while (scanner->offset < length && !scanner->stopped)
 	{
 		int			state = scanner->state;
@@ -680,7 +588,7 @@ velt_json_scan(VeltJsonScanner *scanner, const char *text, size_t length,
 		bool		ok;
 
 		if ((state == EXPECT_NAME || state == EXPECT_NAME_OR_CLOSE) &&
-			!scan_plain_member(scanner, text, length, &again, error))
+			!scan_plain_members(scanner, text, length, &again, error))
 			return false;
 		if (again)
 			continue;

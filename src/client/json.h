@@ -2,10 +2,10 @@
  * client/json.h
  *		A strict one-pass RFC 8259 scanner over bytes as they arrive.
  *
- * The scanner validates, and notes where the values stand that a set of JSON
- * pointers (RFC 6901) names.  It copies nothing and allocates nothing: a
- * value found is a span of the caller's own bytes.  The same scanner reads a
- * whole response while it arrives and, later, one row of it.
+ * The scanner validates, and notes where the values are that a set of JSON
+ * pointers (RFC 6901) names, in one pass whatever their number.  It copies
+ * nothing: a value found is a span of the caller's own bytes.  The same
+ * scanner reads a whole response while it arrives and, later, its rows.
  *
  * It knows nothing of what members mean.
  */
@@ -15,6 +15,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 #include "client/buffer.h"
 #include "client/error.h"
@@ -25,25 +26,33 @@
  */
 #define VELT_JSON_MAX_DEPTH		128
 
-/* How many pointers one scan can look for: the bits of VeltJsonSet. */
-#define VELT_JSON_MAX_POINTERS	64
-
-typedef uint64_t VeltJsonSet;
-
-/* One reference token of a pointer. */
-typedef struct VeltJsonToken
+/* A reference token, which all pointers share that are equal up to it. */
+typedef struct VeltJsonNode
 {
-	const char *name;
+	const char *name;			/* decoded, without a NUL */
 	size_t		length;
-	int64_t		index;			/* the array element it names, or -1 */
-	bool		each;			/* it names all elements of an array instead */
-} VeltJsonToken;
+	int			first_child;	/* the children are neighbours, sorted */
+	int			nchildren;
+} VeltJsonNode;
 
-typedef struct VeltJsonPointer
+/* Compares names: shorter ones come first. */
+static inline int
+velt_json_compare_names(const char *a, size_t a_length,
+						const char *b, size_t b_length)
 {
-	int			ntokens;
-	VeltJsonToken tokens[];		/* names stand behind, in the same chunk */
-} VeltJsonPointer;
+	if (a_length != b_length)
+		return a_length < b_length ? -1 : 1;
+	return memcmp(a, b, a_length);
+}
+
+/* The pointers of a scan.  The root node is the value they lead into. */
+typedef struct VeltJsonTree
+{
+	const VeltJsonNode *nodes;	/* the root first */
+	int			nnodes;
+	size_t		longest_name;
+	int		   *ends;			/* for each pointer, the node where it ends */
+} VeltJsonTree;
 
 typedef enum VeltJsonKind
 {
@@ -62,6 +71,7 @@ typedef struct VeltJsonSpan
 {
 	VeltJsonKind kind;
 	bool		escaped;		/* a string with at least one backslash */
+	bool		empty;			/* an array or object with nothing in it */
 	size_t		start;			/* offset of its first byte */
 	size_t		end;			/* offset behind its last byte */
 } VeltJsonSpan;
@@ -69,46 +79,30 @@ typedef struct VeltJsonSpan
 typedef struct VeltJsonFrame
 {
 	bool		is_array;
-	int64_t		index;			/* of the element at hand, in an array */
-	VeltJsonSet inside;			/* pointers that lead into this container */
-	VeltJsonSet current;		/* of those, which match the value at hand */
-	VeltJsonSet seen;			/* of those, which have matched a member */
+	int64_t		index;			/* of the latest element, in an array */
+	const VeltJsonNode *node;	/* of this container, or NULL */
 } VeltJsonFrame;
 
-/* How many members of a row are expected as in the row before. */
-#define VELT_JSON_MAX_EXPECTED	16
-
-/* A member of the last row, where it stands in the text. */
-typedef struct VeltJsonMember
+/* The part of the text to scan. */
+typedef enum VeltJsonScope
 {
-	size_t		start;			/* of its name */
-	size_t		length;			/* to behind the colon */
-	VeltJsonSet matches;		/* pointers whose next token it is */
-} VeltJsonMember;
+	VELT_JSON_TEXT,				/* one value, and nothing else */
+	VELT_JSON_VALUE,			/* one value, whatever follows it */
+	VELT_JSON_ELEMENTS			/* an array, with pointers into its elements */
+} VeltJsonScope;
 
 typedef struct VeltJsonScanner
 {
-	const VeltJsonPointer *const *pointers;
-	VeltJsonSpan *spans;		/* one a pointer, the caller's */
-	int			npointers;
-	int			most_tokens;	/* of a pointer */
-	/* by depth, to most_tokens: which pointers end, which take each element */
-	VeltJsonSet ends[VELT_JSON_MAX_DEPTH + 1];
-	VeltJsonSet each[VELT_JSON_MAX_DEPTH + 1];
+	const VeltJsonTree *tree;
+	VeltJsonSpan *spans;		/* one for each node, the caller's */
+	VeltJsonScope scope;
 
-	bool		one_value;		/* stop behind the first value */
 	bool		done;			/* a whole value was seen */
 	bool		stopped;		/* before the end of the text */
-	int			row_pointer;	/* a row's, or -1; those behind: its values' */
-	int			row_depth;		/* of what is in a row, or -1 */
-	bool		row_doubtful;	/* a row has had a member twice */
-	int			member;			/* the next of the row at hand, from 0 */
-	int			nexpected;
-	VeltJsonMember expected[VELT_JSON_MAX_EXPECTED];
 	int			state;
 	int			depth;
 	size_t		offset;			/* bytes scanned so far */
-	size_t		token_start;	/* where the string or number at hand began */
+	size_t		token_start;	/* start of the current string or number */
 	bool		escaped;
 	bool		is_name;
 	const char *literal;		/* what is left of true, false or null */
@@ -116,54 +110,34 @@ typedef struct VeltJsonScanner
 	unsigned char utf8_left;	/* continuation bytes still to come */
 	unsigned char utf8_low;		/* bounds of the next one */
 	unsigned char utf8_high;
+	const VeltJsonNode *node;	/* of the current value, or NULL */
 	VeltJsonFrame frames[VELT_JSON_MAX_DEPTH + 1];
 } VeltJsonScanner;
 
 /*
- * Parses an RFC 6901 pointer; the result is malloc'd in one chunk, free() it.
- * NULL if it is none, or memory is out.
+ * Parses RFC 6901 pointers.  The result is malloc'd in one chunk, free() it.
+ * NULL if one of them is not a pointer, or memory is out.
  */
-extern VeltJsonPointer *velt_json_pointer_parse(const char *text,
-												VeltError *error);
-
-/*
- * A pointer through another: to "inner" of what "outer" names or, with each,
- * of each element of the array that it names.  To be freed as the others, and
- * before them: the names are theirs.
- */
-extern VeltJsonPointer *velt_json_pointer_join(const VeltJsonPointer *outer,
-											   bool each,
-											   const VeltJsonPointer *inner,
-											   VeltError *error);
+extern VeltJsonTree *velt_json_tree_create(const char *const *pointers,
+										   int npointers, VeltError *error);
 
 /*
  * Begins a scan at byte "offset" of the text to come, and sets all spans to
- * VELT_JSON_MISSING.  With one_value it ends behind one value, which may be
- * an element of something larger; otherwise the text must hold nothing else.
+ * VELT_JSON_MISSING.
  */
 extern void velt_json_begin(VeltJsonScanner *scanner,
-							const VeltJsonPointer *const *pointers,
-							VeltJsonSpan *spans, int npointers,
-							size_t offset, bool one_value);
-
-/*
- * The pointer with this number names rows, those behind it values of them.
- * From now on a scan stops behind each row, with "stopped" set, for the
- * caller to take their spans, which the next row overwrites; a row that has a
- * value's name twice is no error but sets "row_doubtful".
- */
-extern void velt_json_stop_at_rows(VeltJsonScanner *scanner, int pointer);
-
-/*
- * Sets the spans of a row's values to VELT_JSON_MISSING, for the next row,
- * which is expected to have the same members.
- */
-extern void velt_json_forget_row(VeltJsonScanner *scanner);
+							const VeltJsonTree *tree, VeltJsonSpan *spans,
+							size_t offset, VeltJsonScope scope);
 
 /*
  * Scans on to "length" bytes of text.  The text may move between calls, its
  * bytes may not change.  A named member that occurs twice is an error, as
  * readers differ on which of the two counts.
+ *
+ * Sets "stopped" after the one value of VELT_JSON_VALUE, and after each
+ * element of VELT_JSON_ELEMENTS and the array's end.  The next call then sets
+ * all spans to VELT_JSON_MISSING before it goes on, and they stay so if
+ * nothing is left.
  */
 extern bool velt_json_scan(VeltJsonScanner *scanner, const char *text,
 						   size_t length, VeltError *error);

@@ -4,112 +4,61 @@
  */
 #include "client/layout.h"
 
+#include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
-static const char *const envelope_pointers[VELT_ENVELOPE_POINTERS] = {
-	[VELT_AT_ERROR] = "/error",
-	[VELT_AT_ERROR_STATUS] = "/error/status",
-	[VELT_AT_ERROR_MESSAGE] = "/error/message",
-	[VELT_AT_ERROR_DETAILS] = "/error/details",
-	[VELT_AT_RESULT_STATUS] = "/result/status",
-	[VELT_AT_NEXT_PAGE_TOKEN] = "/result/nextPageToken",
-	/* VELT_AT_ROWS and VELT_AT_ECHO are the resource's */
-};
+/* Longer than any pointer to what all responses of a resource have. */
+#define POINTER_BYTES	100
 
-void
-velt_layout_free(VeltLayout *layout)
-{
-	if (layout == NULL)
-		return;
-	for (int i = layout->narrival - 1; i >= 0; i--)
-		free(layout->arrival[i]);
-	for (int i = 0; i < layout->nvalues; i++)
-		free(layout->values[i]);
-	free(layout->message);
-	free(layout->row_key);
-	free(layout);
-}
-
-/* Adds a pointer to those of the arrival; NULL if there is none. */
-static bool
-add_arrival(VeltLayout *layout, VeltJsonPointer *pointer)
-{
-	if (pointer != NULL)
-		layout->arrival[layout->narrival++] = pointer;
-	return pointer != NULL;
-}
-
-static bool
-parse_envelope(VeltLayout *layout, VeltError *error)
-{
-	const VeltResource *resource = layout->resource;
-
-	for (int i = 0; i < VELT_ENVELOPE_POINTERS; i++)
-	{
-		const char *pointer = envelope_pointers[i];
-
-		if (i == VELT_AT_ROWS)
-			pointer = resource->rows_pointer;
-		else if (i == VELT_AT_ECHO)
-			pointer = resource->echo_pointer;
-		if (pointer != NULL &&
-			!add_arrival(layout, velt_json_pointer_parse(pointer, error)))
-			return false;
-	}
-	layout->message = velt_json_pointer_parse("/result/message", error);
-	return layout->message != NULL;
-}
-
-/*
- * Rows are noted as they arrive: it takes longer to find them again.  A scan
- * that wants more values than can be looked for at once does just that.
- */
-static bool
-add_row(VeltLayout *layout, VeltError *error)
-{
-	static const VeltJsonPointer whole = {0};
-	const VeltJsonPointer *rows = layout->arrival[VELT_AT_ROWS];
-	bool		each = layout->resource->rows == VELT_ARRAY_OF_OBJECTS;
-
-	if (layout->narrival + 1 + layout->nvalues > VELT_JSON_MAX_POINTERS)
-		return true;
-	layout->row = layout->narrival;
-	if (!add_arrival(layout, velt_json_pointer_join(rows, each, &whole, error)))
-		return false;
-	for (int i = 0; i < layout->nvalues; i++)
-	{
-		if (!add_arrival(layout, velt_json_pointer_join(rows, each,
-														layout->values[i],
-														error)))
-			return false;
-	}
-	return true;
-}
-
-static bool
-parse_row_key(VeltLayout *layout, VeltError *error)
-{
-	const VeltColumn *column = velt_resource_column(layout->resource,
-													layout->resource->key_column);
-
-	if (column->source != VELT_FROM_ROW)
-		return true;
-	layout->row_key = velt_json_pointer_parse(column->pointer, error);
-	return layout->row_key != NULL;
-}
-
-static bool
-parse_values(VeltLayout *layout, const char *const *pointers, int npointers,
+static VeltJsonTree *
+make_arrival(const VeltResource *resource, const char *key_pointer,
 			 VeltError *error)
 {
-	for (int i = 0; i < npointers; i++)
+	const char *rows = resource->rows_pointer;
+	const char *echo = resource->echo_pointer;
+	bool		one = resource->rows == VELT_ONE_OBJECT;
+	char		object_key[POINTER_BYTES];
+	const char *pointers[VELT_ENVELOPE_POINTERS] = {
+		[VELT_AT_ERROR] = "/error",
+		[VELT_AT_ERROR_STATUS] = "/error/status",
+		[VELT_AT_ERROR_MESSAGE] = "/error/message",
+		[VELT_AT_ERROR_DETAILS] = "/error/details",
+		[VELT_AT_RESULT_STATUS] = "/result/status",
+		[VELT_AT_RESULT_MESSAGE] = "/result/message",
+		[VELT_AT_NEXT_PAGE_TOKEN] = "/result/nextPageToken",
+		[VELT_AT_DATA] = "/result/data",
+		[VELT_AT_ROWS] = rows,
+		[VELT_AT_OBJECT_KEY] = object_key,
+		[VELT_AT_ECHO] = echo ? echo : "",
+	};
+
+	snprintf(object_key, sizeof(object_key), "%s%s", rows,
+			 one ? key_pointer : "");
+	return velt_json_tree_create(pointers, VELT_ENVELOPE_POINTERS, error);
+}
+
+/* Compiles the pointers of the values, and of the row's key if it has one. */
+static VeltJsonTree *
+make_row(const char *const *values, int nvalues, const char *key_pointer,
+		 VeltError *error)
+{
+	size_t		size = nvalues * sizeof(char *);
+	const char **pointers = malloc(size + sizeof(char *));
+	VeltJsonTree *tree = NULL;
+
+	if (pointers == NULL)
 	{
-		layout->values[i] = velt_json_pointer_parse(pointers[i], error);
-		if (layout->values[i] == NULL)
-			return false;
-		layout->nvalues = i + 1;
+		velt_error_out_of_memory(error);
+		return NULL;
 	}
-	return true;
+	if (nvalues > 0)
+		memcpy(pointers, values, size);
+	pointers[nvalues] = key_pointer;
+	tree = velt_json_tree_create(pointers,
+								 key_pointer ? nvalues + 1 : nvalues, error);
+	free(pointers);
+	return tree;
 }
 
 VeltLayout *
@@ -117,8 +66,9 @@ velt_layout_create(const VeltResource *resource, const char *const *pointers,
 				   int npointers, const VeltCredentials *credentials,
 				   size_t max_bytes, VeltError *error)
 {
-	VeltLayout *layout = calloc(1, offsetof(VeltLayout, values) +
-								npointers * sizeof(VeltJsonPointer *));
+	const VeltColumn *key = velt_resource_column(resource,
+												 resource->key_column);
+	VeltLayout *layout = calloc(1, sizeof(VeltLayout));
 
 	if (layout == NULL)
 	{
@@ -128,12 +78,21 @@ velt_layout_create(const VeltResource *resource, const char *const *pointers,
 	layout->resource = resource;
 	layout->credentials = credentials;
 	layout->max_bytes = max_bytes;
-	if (!parse_envelope(layout, error) || !parse_row_key(layout, error) ||
-		!parse_values(layout, pointers, npointers, error) ||
-		!add_row(layout, error))
-	{
-		velt_layout_free(layout);
-		return NULL;
-	}
-	return layout;
+	layout->row_key = key->pointer ? npointers : -1;
+	layout->arrival = make_arrival(resource, key->pointer, error);
+	layout->row = make_row(pointers, npointers, key->pointer, error);
+	if (layout->arrival != NULL && layout->row != NULL)
+		return layout;
+	velt_layout_free(layout);
+	return NULL;
+}
+
+void
+velt_layout_free(VeltLayout *layout)
+{
+	if (layout == NULL)
+		return;
+	free(layout->arrival);
+	free(layout->row);
+	free(layout);
 }

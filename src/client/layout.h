@@ -20,9 +20,12 @@ enum
 	VELT_AT_ERROR_MESSAGE,
 	VELT_AT_ERROR_DETAILS,
 	VELT_AT_RESULT_STATUS,
+	VELT_AT_RESULT_MESSAGE,
 	VELT_AT_NEXT_PAGE_TOKEN,
+	VELT_AT_DATA,
 	VELT_AT_ROWS,
-	VELT_AT_ECHO,
+	VELT_AT_OBJECT_KEY,			/* where the row is a single object */
+	VELT_AT_ECHO,				/* where the resource has one */
 	VELT_ENVELOPE_POINTERS
 };
 
@@ -32,19 +35,9 @@ typedef struct VeltLayout
 	const VeltCredentials *credentials;
 	size_t		max_bytes;
 
-	/*
-	 * What is looked for as the response arrives: the envelope's pointers,
-	 * without VELT_AT_ECHO where there is none; then a row's, and its values'
-	 * if there are few enough.
-	 */
-	VeltJsonPointer *arrival[VELT_JSON_MAX_POINTERS];
-	int			narrival;
-	int			row;			/* the row's, or 0: rows are not noted */
-
-	VeltJsonPointer *message;	/* of a result that is none */
-	VeltJsonPointer *row_key;	/* NULL: the key asked for */
-	int			nvalues;
-	VeltJsonPointer *values[];
+	VeltJsonTree *arrival;		/* of the response, by VELT_AT_... */
+	VeltJsonTree *row;			/* of a row: its values, then its key */
+	int			row_key;		/* its number, or -1: the key asked for */
 } VeltLayout;
 
 /*

@@ -21,8 +21,8 @@
 /* A page that held a large response gives its memory back. */
 #define KEPT_BYTES		((size_t) 256 * 1024)
 
-/* Rows beyond these are found when they are read, once more. */
-#define MAX_NOTED_BYTES	((size_t) 128 * 1024)
+/* One step to a row or an element scans at most so much. */
+#define SLICE_BYTES		((size_t) 64 * 1024)
 
 struct VeltPage
 {
@@ -30,16 +30,12 @@ struct VeltPage
 	VeltString	key;
 	VeltBuffer	body;
 	VeltBuffer	scratch;		/* a decoded string */
-	VeltBuffer	noted;			/* spans: a row's and its values', and again */
-	bool		noting;			/* no row has been left out yet */
-	size_t		next_noted;		/* of the bytes of noted */
-	size_t		next_row;		/* where the search for it begins */
-	VeltJsonSpan row;
-	const VeltJsonSpan *row_values;
 	char		request_id[VELT_REQUEST_ID_BYTES];	/* as it came */
-	VeltJsonScanner scanner;
-	VeltJsonSpan arrived[VELT_JSON_MAX_POINTERS];	/* by layout->arrival */
-	VeltJsonSpan values[];		/* of a row that was not noted */
+	VeltJsonScanner scanner;	/* of the response, then of its rows */
+	VeltJsonScanner elements;	/* of an array value */
+	VeltJsonSpan element;
+	VeltJsonSpan *row;			/* by node of layout->row, behind the others */
+	VeltJsonSpan arrived[];		/* by node of layout->arrival */
 };
 
 /* ----------
@@ -50,8 +46,9 @@ struct VeltPage
 VeltPage *
 velt_page_create(const VeltLayout *layout, VeltError *error)
 {
-	VeltPage   *page = malloc(offsetof(VeltPage, values) +
-							  layout->nvalues * sizeof(VeltJsonSpan));
+	VeltPage   *page = malloc(offsetof(VeltPage, arrived) +
+							  (layout->arrival->nnodes + layout->row->nnodes) *
+							  sizeof(VeltJsonSpan));
 
 	if (page == NULL)
 	{
@@ -61,7 +58,7 @@ velt_page_create(const VeltLayout *layout, VeltError *error)
 	page->layout = layout;
 	memset(&page->body, 0, sizeof(page->body));
 	memset(&page->scratch, 0, sizeof(page->scratch));
-	memset(&page->noted, 0, sizeof(page->noted));
+	page->row = page->arrived + layout->arrival->nnodes;
 	velt_page_begin(page, velt_string(NULL, 0));
 	return page;
 }
@@ -73,7 +70,6 @@ velt_page_free(VeltPage *page)
 		return;
 	velt_buffer_free(&page->body);
 	velt_buffer_free(&page->scratch);
-	velt_buffer_free(&page->noted);
 	free(page);
 }
 
@@ -85,19 +81,10 @@ velt_page_begin(VeltPage *page, VeltString key)
 	page->key = key;
 	velt_buffer_reset(&page->body, KEPT_BYTES);
 	velt_buffer_reset(&page->scratch, KEPT_BYTES);
-	velt_buffer_reset(&page->noted, KEPT_BYTES);
-	page->noting = layout->row > 0;
-	page->next_noted = 0;
 	page->request_id[0] = '\0';
-	page->next_row = 0;
-	page->row.kind = VELT_JSON_MISSING;
-	page->row_values = page->values;
-	memset(page->arrived, 0, layout->narrival * sizeof(VeltJsonSpan));
-	velt_json_begin(&page->scanner,
-					(const VeltJsonPointer *const *) layout->arrival,
-					page->arrived, layout->narrival, 0, false);
-	if (page->noting)
-		velt_json_stop_at_rows(&page->scanner, layout->row);
+	memset(page->row, 0, layout->row->nnodes * sizeof(VeltJsonSpan));
+	velt_json_begin(&page->scanner, layout->arrival, page->arrived, 0,
+					VELT_JSON_TEXT);
 }
 
 void
@@ -136,6 +123,13 @@ velt_page_expect(const VeltPage *page, uint64_t length, VeltError *error)
 	return length <= page->layout->max_bytes || too_long(page, error);
 }
 
+/* Returns what the response has where a pointer of its layout leads. */
+static VeltJsonSpan
+arrived(const VeltPage *page, int pointer)
+{
+	return page->arrived[page->layout->arrival->ends[pointer]];
+}
+
 /* Returns whether the response begins like HTML or XML. */
 static bool
 is_markup(const VeltPage *page)
@@ -159,45 +153,10 @@ misformed(const VeltPage *page, int http_status, VeltError *error)
 					   "The server replied HTTP %d with a web page instead of JSON.",
 					   http_status);
 	if (error->kind == VELT_ERROR_PROTOCOL &&
-		page->arrived[VELT_AT_RESULT_STATUS].kind <= VELT_JSON_NULL &&
-		page->arrived[VELT_AT_ERROR_STATUS].kind <= VELT_JSON_NULL)
+		arrived(page, VELT_AT_RESULT_STATUS).kind <= VELT_JSON_NULL &&
+		arrived(page, VELT_AT_ERROR_STATUS).kind <= VELT_JSON_NULL)
 		error->kind = VELT_ERROR_NO_ENVELOPE;
 	return false;
-}
-
-/*
- * Takes down where the row that has arrived stands, and its values; unless
- * that comes to much, or it has a value twice: it fails when it is read.
- */
-static bool
-note_row(VeltPage *page)
-{
-	const VeltLayout *layout = page->layout;
-	size_t		bytes = (layout->narrival - layout->row) * sizeof(VeltJsonSpan);
-
-	page->noting = page->noting && !page->scanner.row_doubtful &&
-		page->noted.length + bytes <= MAX_NOTED_BYTES;
-	if (page->noting &&
-		!velt_buffer_append(&page->noted,
-							(const char *) &page->arrived[layout->row], bytes))
-		return false;
-	velt_json_forget_row(&page->scanner);
-	return true;
-}
-
-/* Scans what has arrived. */
-static bool
-scan_arrival(VeltPage *page, VeltError *error)
-{
-	do
-	{
-		if (!velt_json_scan(&page->scanner, page->body.data,
-							page->body.length, error))
-			return false;
-		if (page->scanner.stopped && !note_row(page))
-			return velt_error_out_of_memory(error);
-	} while (page->scanner.stopped);
-	return true;
 }
 
 bool
@@ -208,7 +167,8 @@ velt_page_receive(VeltPage *page, int http_status, const char *bytes,
 		return too_long(page, error);
 	if (!velt_buffer_append(&page->body, bytes, length))
 		return velt_error_out_of_memory(error);
-	if (scan_arrival(page, error))
+	if (velt_json_scan(&page->scanner, page->body.data, page->body.length,
+					   error))
 		return true;
 	/* what a proxy or a web server says of its troubles is seldom JSON */
 	if (!http_success(http_status))
@@ -271,19 +231,6 @@ wrong_member(const char *pointer, VeltJsonKind kind, const char *wanted,
 						  names[kind], wanted);
 }
 
-/* Finds "npointers" values of the value that starts at byte "start". */
-static bool
-locate(VeltPage *page, size_t start, const VeltJsonPointer *const *pointers,
-	   VeltJsonSpan *spans, int npointers, size_t *end, VeltError *error)
-{
-	velt_json_begin(&page->scanner, pointers, spans, npointers, start, true);
-	if (!velt_json_scan(&page->scanner, page->body.data, page->body.length,
-						error))
-		return false;
-	*end = page->scanner.offset;
-	return true;
-}
-
 /* Remote text of one member, made safe; "" if it is no string. */
 static void
 clean_member(VeltPage *page, VeltJsonSpan span, char *out, size_t size)
@@ -309,15 +256,15 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
-	if (velt_page_string(page, page->arrived[VELT_AT_ERROR_STATUS], &code, error))
+	if (velt_page_string(page, arrived(page, VELT_AT_ERROR_STATUS), &code, error))
 		meaning = velt_error_api_status(code.bytes, code.length);
 	known = meaning.kind != VELT_ERROR_NONE;
 	if (!known)
 		meaning = velt_error_http_status(http_status);
-	clean_member(page, page->arrived[VELT_AT_ERROR_STATUS], status, sizeof(status));
+	clean_member(page, arrived(page, VELT_AT_ERROR_STATUS), status, sizeof(status));
 	if (status[0] == '\0')
 		strcpy(status, "an error without a name");
-	clean_member(page, page->arrived[VELT_AT_ERROR_MESSAGE], message,
+	clean_member(page, arrived(page, VELT_AT_ERROR_MESSAGE), message,
 				 sizeof(message));
 	if (message[0] != '\0')
 		velt_error_set(error, meaning.kind,
@@ -329,7 +276,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	error->http_status = http_status;
 	error->enveloped = known;
 	/* an error that carries details is documented to be permanent */
-	detailed = page->arrived[VELT_AT_ERROR_DETAILS].kind > VELT_JSON_NULL;
+	detailed = arrived(page, VELT_AT_ERROR_DETAILS).kind > VELT_JSON_NULL;
 	error->transient = meaning.transient && !detailed;
 	error->if_retry_after = meaning.if_retry_after && !detailed;
 	return false;
@@ -339,7 +286,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 static bool
 check_echo(VeltPage *page, VeltError *error)
 {
-	VeltJsonSpan span = page->arrived[VELT_AT_ECHO];
+	VeltJsonSpan span = arrived(page, VELT_AT_ECHO);
 	VeltString	echo;
 
 	if (span.kind <= VELT_JSON_NULL)
@@ -361,7 +308,7 @@ is_success(VeltPage *page)
 	VeltString	status;
 	VeltError	ignored;
 
-	return velt_page_string(page, page->arrived[VELT_AT_RESULT_STATUS], &status,
+	return velt_page_string(page, arrived(page, VELT_AT_RESULT_STATUS), &status,
 							&ignored) &&
 		status.length == strlen("success") &&
 		memcmp(status.bytes, "success", status.length) == 0;
@@ -371,15 +318,13 @@ is_success(VeltPage *page)
 static bool
 failed_result(VeltPage *page, VeltError *error)
 {
-	const VeltJsonPointer *pointers[] = {page->layout->message};
-	VeltJsonSpan span = {0};
-	size_t		end;
 	char		status[STATUS_BYTES];
-	char		message[VELT_REMOTE_TEXT_BYTES + 1] = "";
+	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
-	clean_member(page, page->arrived[VELT_AT_RESULT_STATUS], status, sizeof(status));
-	if (locate(page, 0, pointers, &span, 1, &end, error))
-		clean_member(page, span, message, sizeof(message));
+	clean_member(page, arrived(page, VELT_AT_RESULT_STATUS), status,
+				 sizeof(status));
+	clean_member(page, arrived(page, VELT_AT_RESULT_MESSAGE), message,
+				 sizeof(message));
 	return velt_error_set(error, VELT_ERROR_PROTOCOL,
 						  "The API replied the status \"%s\" instead of \"success\"%s%s",
 						  status, message[0] ? ": " : ".", message);
@@ -387,74 +332,54 @@ failed_result(VeltPage *page, VeltError *error)
 
 /* Sets the error for rows, or the data they are in, that are something else. */
 static bool
-wrong_rows(VeltPage *page, VeltError *error)
+wrong_rows(const VeltPage *page, VeltError *error)
 {
 	static const char data[] = "/result/data";
 	const VeltResource *resource = page->layout->resource;
-	VeltJsonPointer *pointer = velt_json_pointer_parse(data, error);
-	const VeltJsonPointer *pointers[] = {pointer};
-	VeltJsonSpan span;
-	size_t		end;
-	bool		found;
+	VeltJsonKind kind = arrived(page, VELT_AT_DATA).kind;
 
-	found = pointer != NULL &&
-		locate(page, 0, pointers, &span, 1, &end, error);
-	free(pointer);
-	if (!found)
-		return false;
-	if (strcmp(resource->rows_pointer, data) != 0 &&
-		span.kind != VELT_JSON_OBJECT)
-		return wrong_member(data, span.kind, "an object", error);
+	if (strcmp(resource->rows_pointer, data) != 0 && kind != VELT_JSON_OBJECT)
+		return wrong_member(data, kind, "an object", error);
 	return wrong_member(resource->rows_pointer,
-						page->arrived[VELT_AT_ROWS].kind,
+						arrived(page, VELT_AT_ROWS).kind,
 						resource->rows == VELT_ONE_OBJECT ?
 						"an object" : "an array", error);
 }
 
 /* A single object without its key is not the one that was asked for. */
 static bool
-check_object_key(VeltPage *page, VeltError *error)
+check_object_key(const VeltPage *page, VeltError *error)
 {
 	const VeltResource *resource = page->layout->resource;
-	const VeltJsonPointer *pointers[] = {page->layout->row_key};
-	VeltJsonSpan span;
-	size_t		end;
+	VeltJsonKind kind = arrived(page, VELT_AT_OBJECT_KEY).kind;
 	char		pointer[100];
 
-	if (!locate(page, page->arrived[VELT_AT_ROWS].start, pointers, &span, 1,
-				&end, error))
-		return false;
-	if (span.kind == VELT_JSON_STRING)
+	if (kind == VELT_JSON_STRING)
 		return true;
 	snprintf(pointer, sizeof(pointer), "%s%s", resource->rows_pointer,
 			 velt_resource_column(resource, resource->key_column)->pointer);
-	return wrong_member(pointer, span.kind, "a string", error);
+	return wrong_member(pointer, kind, "a string", error);
 }
 
-/* Checks where the rows should be, and where they begin. */
+/* Checks what the rows are, and prepares to step through them. */
 static bool
 check_rows(VeltPage *page, VeltError *error)
 {
-	const VeltJsonSpan *rows = &page->arrived[VELT_AT_ROWS];
+	bool		one = page->layout->resource->rows == VELT_ONE_OBJECT;
+	VeltJsonSpan rows = arrived(page, VELT_AT_ROWS);
 
-	if (page->layout->resource->rows == VELT_ONE_OBJECT)
-	{
-		if (rows->kind != VELT_JSON_OBJECT)
-			return wrong_rows(page, error);
-		page->next_row = rows->start;
-		return check_object_key(page, error);
-	}
-	if (rows->kind != VELT_JSON_ARRAY)
+	if (rows.kind != (one ? VELT_JSON_OBJECT : VELT_JSON_ARRAY))
 		return wrong_rows(page, error);
-	page->next_row = rows->start + 1;
-	return true;
+	velt_json_begin(&page->scanner, page->layout->row, page->row, rows.start,
+					one ? VELT_JSON_VALUE : VELT_JSON_ELEMENTS);
+	return !one || check_object_key(page, error);
 }
 
 static bool
 check_result(VeltPage *page, VeltError *error)
 {
-	VeltJsonKind status = page->arrived[VELT_AT_RESULT_STATUS].kind;
-	VeltJsonKind token = page->arrived[VELT_AT_NEXT_PAGE_TOKEN].kind;
+	VeltJsonKind status = arrived(page, VELT_AT_RESULT_STATUS).kind;
+	VeltJsonKind token = arrived(page, VELT_AT_NEXT_PAGE_TOKEN).kind;
 
 	if (status == VELT_JSON_MISSING)
 		return velt_error_set(error, VELT_ERROR_PROTOCOL,
@@ -475,12 +400,12 @@ check_result(VeltPage *page, VeltError *error)
 static bool
 wrong_error(const VeltPage *page, VeltError *error)
 {
-	VeltJsonKind kind = page->arrived[VELT_AT_ERROR].kind;
+	VeltJsonKind kind = arrived(page, VELT_AT_ERROR).kind;
 
 	if (kind != VELT_JSON_OBJECT)
 		return wrong_member("/error", kind, "an object", error);
 	return wrong_member("/error/status",
-						page->arrived[VELT_AT_ERROR_STATUS].kind, "a string",
+						arrived(page, VELT_AT_ERROR_STATUS).kind, "a string",
 						error);
 }
 
@@ -489,7 +414,7 @@ check_response(VeltPage *page, int http_status, VeltError *error)
 {
 	bool		whole = velt_json_finish(&page->scanner, error);
 
-	if (whole && page->arrived[VELT_AT_ERROR_STATUS].kind == VELT_JSON_STRING)
+	if (whole && arrived(page, VELT_AT_ERROR_STATUS).kind == VELT_JSON_STRING)
 		return api_error(page, http_status, error);
 	if (!http_success(http_status))
 		return velt_error_set_http(error, http_status);
@@ -497,7 +422,7 @@ check_response(VeltPage *page, int http_status, VeltError *error)
 		return velt_error_set(error, VELT_ERROR_PROTOCOL,
 							  "The server replied HTTP %d without a body.",
 							  http_status);
-	if (whole && page->arrived[VELT_AT_ERROR].kind > VELT_JSON_NULL)
+	if (whole && arrived(page, VELT_AT_ERROR).kind > VELT_JSON_NULL)
 		return wrong_error(page, error);
 	return whole && check_result(page, error);
 }
@@ -513,7 +438,7 @@ bool
 velt_page_next_token(const VeltPage *page, VeltBuffer *token,
 					 VeltError *error)
 {
-	VeltJsonSpan span = page->arrived[VELT_AT_NEXT_PAGE_TOKEN];
+	VeltJsonSpan span = arrived(page, VELT_AT_NEXT_PAGE_TOKEN);
 	size_t		length;
 
 	token->length = 0;
@@ -528,134 +453,70 @@ velt_page_next_token(const VeltPage *page, VeltBuffer *token,
  * ----------
  */
 
-/* Skips the space and the comma before an element; false at the array's end. */
-static bool
-find_element(const VeltPage *page, size_t *at)
-{
-	const char *text = page->body.data;
-	char		c;
-
-	while ((c = text[*at]) == ',' || c == ' ' || c == '\n' || c == '\r' ||
-		   c == '\t')
-		(*at)++;
-	return c != ']';
-}
-
 bool
 velt_page_is_empty(const VeltPage *page)
 {
-	size_t		at = page->next_row;
-
 	return page->layout->resource->rows == VELT_ARRAY_OF_OBJECTS &&
-		!find_element(page, &at);
+		arrived(page, VELT_AT_ROWS).empty;
 }
 
-static bool
-no_object(const VeltPage *page, VeltError *error)
+/* Scans on, up to the end of a row or an element. */
+static VeltPageStatus
+scan_slice(const VeltPage *page, VeltJsonScanner *scanner, VeltError *error)
 {
-	return velt_error_set(error, VELT_ERROR_PROTOCOL,
-						  WRONG_SHAPE "an element of %s is not an object.",
-						  page->layout->resource->rows_pointer);
+	size_t		left = page->body.length - scanner->offset;
+	size_t		slice = left < SLICE_BYTES ? left : SLICE_BYTES;
+
+	if (!velt_json_scan(scanner, page->body.data, scanner->offset + slice,
+						error))
+		return VELT_PAGE_FAILED;
+	if (!scanner->stopped)
+		return VELT_PAGE_MORE;
+	return scanner->spans[0].kind == VELT_JSON_MISSING ?
+		VELT_PAGE_END : VELT_PAGE_FOUND;
 }
 
-/* Steps to the next row, if it was noted. */
-static bool
-take_noted(VeltPage *page, bool *found, VeltError *error)
+VeltPageStatus
+velt_page_next_row(VeltPage *page, VeltError *error)
 {
-	const VeltLayout *layout = page->layout;
-	const VeltJsonSpan *spans;
+	VeltPageStatus status = scan_slice(page, &page->scanner, error);
 
-	*found = page->next_noted < page->noted.length;
-	if (!*found)
-		return true;
-	spans = (const VeltJsonSpan *) (page->noted.data + page->next_noted);
-	if (spans[0].kind != VELT_JSON_OBJECT)
-		return no_object(page, error);
-	page->next_noted += (layout->narrival - layout->row) * sizeof(VeltJsonSpan);
-	page->row = spans[0];
-	page->row_values = &spans[1];
-	return true;
-}
-
-/* Finds the values of the row that begins at byte "start". */
-static bool
-find_values(VeltPage *page, size_t start, VeltError *error)
-{
-	const VeltLayout *layout = page->layout;
-	const VeltJsonPointer *const *pointers;
-	int			first = 0;
-
-	pointers = (const VeltJsonPointer *const *) layout->values;
-	/* a scan finds so many values at a time, and skips the row if none */
-	do
+	if (status == VELT_PAGE_FOUND && page->row[0].kind != VELT_JSON_OBJECT)
 	{
-		int			n = layout->nvalues - first;
-
-		if (n > VELT_JSON_MAX_POINTERS)
-			n = VELT_JSON_MAX_POINTERS;
-		if (!locate(page, start, pointers + first, page->values + first, n,
-					&page->row.end, error))
-			return false;
-		first += n;
-	} while (first < layout->nvalues);
-	page->row.kind = VELT_JSON_OBJECT;
-	page->row.start = start;
-	page->row_values = page->values;
-	return true;
-}
-
-/* Steps to the next row by a scan of it. */
-static bool
-find_row(VeltPage *page, bool *found, VeltError *error)
-{
-	size_t		start = page->next_row;
-
-	*found = page->layout->resource->rows == VELT_ONE_OBJECT ?
-		start != 0 : find_element(page, &start);
-	if (!*found)
-		return true;
-	if (page->body.data[start] != '{')
-		return no_object(page, error);
-	return find_values(page, start, error);
-}
-
-bool
-velt_page_next_row(VeltPage *page, bool *found, VeltError *error)
-{
-	page->row.kind = VELT_JSON_MISSING;
-	if (!take_noted(page, found, error) ||
-		(!*found && !find_row(page, found, error)))
-	{
-		velt_page_name_request(page, error);
-		return false;
+		velt_error_set(error, VELT_ERROR_PROTOCOL,
+					   WRONG_SHAPE "an element of %s is not an object.",
+					   page->layout->resource->rows_pointer);
+		status = VELT_PAGE_FAILED;
 	}
-	if (*found)
-		page->next_row = page->layout->resource->rows == VELT_ONE_OBJECT ?
-			0 : page->row.end;
-	return true;
+	if (status == VELT_PAGE_FAILED)
+		velt_page_name_request(page, error);
+	return status;
 }
 
 VeltJsonSpan
 velt_page_value(const VeltPage *page, int i)
 {
-	return page->row_values[i];
+	return page->row[page->layout->row->ends[i]];
 }
 
-bool
-velt_page_next_element(VeltPage *page, VeltJsonSpan array,
-					   VeltJsonSpan *element, VeltError *error)
+void
+velt_page_begin_array(VeltPage *page, VeltJsonSpan array)
 {
-	static const VeltJsonPointer whole = {0};
-	const VeltJsonPointer *pointers[] = {&whole};
-	size_t		start = (element->kind == VELT_JSON_MISSING ?
-						 array.start + 1 : element->end);
+	static const VeltJsonNode root = {0};
+	static const VeltJsonTree whole = {.nodes = &root,.nnodes = 1};
 
-	if (!find_element(page, &start))
-	{
-		element->kind = VELT_JSON_MISSING;
-		return true;
-	}
-	return locate(page, start, pointers, element, 1, &start, error);
+	velt_json_begin(&page->elements, &whole, &page->element, array.start,
+					VELT_JSON_ELEMENTS);
+}
+
+VeltPageStatus
+velt_page_next_element(VeltPage *page, VeltJsonSpan *element,
+					   VeltError *error)
+{
+	VeltPageStatus status = scan_slice(page, &page->elements, error);
+
+	*element = page->element;
+	return status;
 }
 
 VeltString
@@ -667,17 +528,14 @@ velt_page_key(const VeltPage *page)
 VeltString
 velt_page_row_key(VeltPage *page)
 {
-	const VeltJsonPointer *pointers[] = {page->layout->row_key};
 	VeltString	key = {NULL, 0};
 	VeltJsonSpan span;
 	VeltError	ignored;
-	size_t		end;
 
-	if (page->layout->row_key == NULL)
+	if (page->layout->row_key < 0)
 		return page->key;
-	if (page->row.kind == VELT_JSON_OBJECT &&
-		locate(page, page->row.start, pointers, &span, 1, &end, &ignored) &&
-		span.kind == VELT_JSON_STRING)
+	span = velt_page_value(page, page->layout->row_key);
+	if (span.kind == VELT_JSON_STRING)
 		(void) velt_page_string(page, span, &key, &ignored);
 	return key;
 }

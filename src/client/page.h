@@ -59,10 +59,22 @@ extern bool velt_page_next_token(const VeltPage *page, VeltBuffer *token,
 /* Whether the page has no row. */
 extern bool velt_page_is_empty(const VeltPage *page);
 
-/* Steps to the next row; *found is false behind the last one. */
-extern bool velt_page_next_row(VeltPage *page, bool *found, VeltError *error);
+/* The result of a step to the next row, or element of an array. */
+typedef enum VeltPageStatus
+{
+	VELT_PAGE_FOUND,
+	VELT_PAGE_MORE,				/* not there yet: step again */
+	VELT_PAGE_END,				/* none is left */
+	VELT_PAGE_FAILED
+} VeltPageStatus;
 
-/* Where in the response value "i" of the current row stands. */
+/*
+ * Steps to the next row.  A call reads at most 64 kB of the response, so that
+ * the caller can check for interrupts between calls.
+ */
+extern VeltPageStatus velt_page_next_row(VeltPage *page, VeltError *error);
+
+/* Returns where in the response value "i" of the current row is. */
 extern VeltJsonSpan velt_page_value(const VeltPage *page, int i);
 
 /* The JSON text of a value, as it came. */
@@ -76,11 +88,15 @@ extern bool velt_page_string(VeltPage *page, VeltJsonSpan span,
 							 VeltString *string, VeltError *error);
 
 /*
- * Steps through the elements of an array value: *element starts as
- * VELT_JSON_MISSING, and is that again behind the last one.
+ * Begins to step through the elements of an array value, instead of those of
+ * an earlier one.
  */
-extern bool velt_page_next_element(VeltPage *page, VeltJsonSpan array,
-								   VeltJsonSpan *element, VeltError *error);
+extern void velt_page_begin_array(VeltPage *page, VeltJsonSpan array);
+
+/* Steps to the next element; a call reads no more than for a row. */
+extern VeltPageStatus velt_page_next_element(VeltPage *page,
+											 VeltJsonSpan *element,
+											 VeltError *error);
 
 /* The key that was asked for; length 0 if none was. */
 extern VeltString velt_page_key(const VeltPage *page);

@@ -308,10 +308,8 @@ read_key(const Sampler *sampler, VeltPage *page)
 static void
 sample_page_keys(Sampler *sampler, VeltPage *page, Reservoir *reservoir)
 {
-	VeltError	error;
-	bool		found;
-
-	for (;;)
+	sampler->source.page = page;
+	while (velt_source_next_of_page(&sampler->source))
 	{
 		VeltString	key;
 		int			place;
@@ -319,10 +317,6 @@ sample_page_keys(Sampler *sampler, VeltPage *page, Reservoir *reservoir)
 		char	   *bytes;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!velt_page_next_row(page, &found, &error))
-			velt_source_report(&sampler->source, &error);
-		if (!found)
-			return;
 		key = read_key(sampler, page);
 		/* nothing to ask for */
 		if (key.length == 0)

@@ -9,6 +9,7 @@
 #include "foreign/foreign.h"
 #include "foreign/report.h"
 #include "foreign/wait.h"
+#include "miscadmin.h"
 #include "utils/lsyscache.h"
 
 void
@@ -105,14 +106,18 @@ velt_source_credentials(const VeltSource *source)
 bool
 velt_source_next_of_page(VeltSource *source)
 {
+	VeltPageStatus status = VELT_PAGE_END;
 	VeltError	error;
-	bool		found = false;
 
-	if (source->page && !velt_page_next_row(source->page, &found, &error))
+	while (source->page &&
+		   (status = velt_page_next_row(source->page,
+										&error)) == VELT_PAGE_MORE)
+		CHECK_FOR_INTERRUPTS();
+	if (status == VELT_PAGE_FAILED)
 		velt_source_report(source, &error);
-	if (!found)
+	if (status == VELT_PAGE_END)
 		source->page = NULL;
-	return found;
+	return status == VELT_PAGE_FOUND;
 }
 
 VeltCursorStatus

@@ -163,9 +163,10 @@ static Datum
 convert_array(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 			  VeltJsonSpan span)
 {
-	VeltJsonSpan element = {.kind = VELT_JSON_MISSING};
 	ArrayBuildState *state = initArrayResult(column->element_type,
 											 CurrentMemoryContext, false);
+	VeltJsonSpan element;
+	VeltPageStatus status;
 	VeltError	error;
 	Datum		array;
 
@@ -173,21 +174,22 @@ convert_array(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("value for a column of an array type is no JSON array")));
-	for (;;)
+	velt_page_begin_array(page, span);
+	while ((status = velt_page_next_element(page, &element,
+											&error)) != VELT_PAGE_END)
 	{
-		bool		isnull;
+		bool		isnull = element.kind == VELT_JSON_NULL;
 
 		CHECK_FOR_INTERRUPTS();
-		if (!velt_page_next_element(page, span, &element, &error))
+		if (status == VELT_PAGE_FAILED)
 			elog(ERROR, "array changed while it was read: %s", error.detail);
-		if (element.kind == VELT_JSON_MISSING)
-			break;
-		isnull = element.kind == VELT_JSON_NULL;
-		accumArrayResult(state,
-						 isnull ? (Datum) 0 :
-						 column->convert_element(reader, column, page,
-												 element),
-						 isnull, column->element_type, CurrentMemoryContext);
+		if (status == VELT_PAGE_FOUND)
+			accumArrayResult(state,
+							 isnull ? (Datum) 0 :
+							 column->convert_element(reader, column, page,
+													 element),
+							 isnull, column->element_type,
+							 CurrentMemoryContext);
 	}
 	array = makeArrayResult(state, CurrentMemoryContext);
 	if (column->is_domain)

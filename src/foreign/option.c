@@ -273,12 +273,12 @@ static void
 parse_json_pointer(const Option *option, const char *value, void *field)
 {
 	VeltError	error;
-	VeltJsonPointer *pointer = velt_json_pointer_parse(value, &error);
+	VeltJsonTree *tree = velt_json_tree_create(&value, 1, &error);
 
-	if (pointer == NULL)
+	if (tree == NULL)
 		refuse(option, value, error.detail,
 			   "See RFC 6901; for example \"/owner/email\".");
-	free(pointer);
+	free(tree);
 	*(char **) field = pstrdup(value);
 }
 

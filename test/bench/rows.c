@@ -51,8 +51,8 @@ __attribute__((noinline))
 static long
 read_page(VeltPage *page, const char *body, size_t length)
 {
+	VeltPageStatus status;
 	VeltError	error;
-	bool		found;
 	long		nrows = 0;
 
 	velt_page_begin(page, velt_string(NULL, 0));
@@ -65,11 +65,10 @@ read_page(VeltPage *page, const char *body, size_t length)
 							   &error), &error);
 	}
 	must(velt_page_finish(page, 200, &error), &error);
-	for (;; nrows++)
+	while ((status = velt_page_next_row(page, &error)) != VELT_PAGE_END)
 	{
-		must(velt_page_next_row(page, &found, &error), &error);
-		if (!found)
-			return nrows;
+		must(status == VELT_PAGE_FOUND, &error);
+		nrows++;
 		for (int i = 0; i < 3; i++)
 		{
 			VeltString	string;
@@ -78,6 +77,7 @@ read_page(VeltPage *page, const char *body, size_t length)
 								  &error), &error);
 		}
 	}
+	return nrows;
 }
 
 int

@@ -129,9 +129,8 @@ check_outcome(VeltTransport *transport, Owner *owner)
 	}
 	if (owner->error.kind == VELT_ERROR_NONE)
 	{
-		bool		found = true;
-
-		while (found && velt_page_next_row(owner->page, &found, &owner->error))
+		while (velt_page_next_row(owner->page,
+								  &owner->error) < VELT_PAGE_END)
 			continue;
 	}
 	check_error(&owner->error);

@@ -15,16 +15,19 @@
 
 /* The pointer that its tokens spell is the one they came from. */
 static void
-check_spelling(const VeltJsonPointer *pointer, const char *text)
+check_spelling(const VeltJsonTree *tree, const char *text)
 {
-	for (int i = 0; i < pointer->ntokens; i++)
+	must(tree->ends[0] == tree->nnodes - 1);
+	for (int i = 1; i < tree->nnodes; i++)
 	{
-		const VeltJsonToken *token = &pointer->tokens[i];
+		const VeltJsonNode *node = &tree->nodes[i];
 
+		must(tree->nodes[i - 1].first_child == i &&
+			 tree->nodes[i - 1].nchildren == 1);
 		must(*text++ == '/');
-		for (size_t j = 0; j < token->length; j++)
+		for (size_t j = 0; j < node->length; j++)
 		{
-			char		c = token->name[j];
+			char		c = node->name[j];
 
 			if (c == '~' || c == '/')
 			{
@@ -33,35 +36,58 @@ check_spelling(const VeltJsonPointer *pointer, const char *text)
 			}
 			must(*text++ == c);
 		}
-		if (token->index >= 0)
-		{
-			char		digits[32];
-
-			snprintf(digits, sizeof(digits), "%lld", (long long) token->index);
-			must(strlen(digits) == token->length &&
-				 memcmp(digits, token->name, token->length) == 0);
-		}
 	}
 	must(*text == '\0');
 }
 
-static void
-scan(const VeltJsonPointer *pointer, VeltString document)
+/* Scans up to "step" bytes at a time; whether it is one document. */
+static bool
+scan(const VeltJsonTree *tree, VeltString document, size_t step,
+	 VeltJsonSpan *spans)
 {
 	VeltJsonScanner scanner;
-	VeltJsonSpan span;
 	VeltError	error;
 
-	velt_json_begin(&scanner, &pointer, &span, 1, 0, false);
-	if (!velt_json_scan(&scanner, document.bytes, document.length, &error) ||
-		!velt_json_finish(&scanner, &error) || span.kind == VELT_JSON_MISSING)
+	velt_json_begin(&scanner, tree, spans, 0, VELT_JSON_TEXT);
+	for (size_t at = 0; at < document.length;)
+	{
+		at = document.length - at > step ? at + step : document.length;
+		if (!velt_json_scan(&scanner, document.bytes, at, &error))
+			return false;
+	}
+	return velt_json_finish(&scanner, &error);
+}
+
+static void
+check_scan(const VeltJsonTree *tree, VeltString document)
+{
+	VeltJsonSpan spans[VELT_JSON_MAX_DEPTH];
+	VeltJsonSpan others[VELT_JSON_MAX_DEPTH];
+	VeltJsonSpan span;
+	VeltJsonTree *whole;
+	VeltJsonScanner scanner;
+	VeltError	error;
+	bool		scanned = scan(tree, document, SIZE_MAX, spans);
+
+	must(scan(tree, document, 1, others) == scanned);
+	for (int i = 0; scanned && i < tree->nnodes; i++)
+	{
+		must(spans[i].kind == others[i].kind);
+		must(spans[i].kind == VELT_JSON_MISSING ||
+			 (spans[i].start == others[i].start &&
+			  spans[i].end == others[i].end));
+	}
+	if (!scanned || spans[tree->ends[0]].kind == VELT_JSON_MISSING)
 		return;
+	span = spans[tree->ends[0]];
 	must(span.start < span.end && span.end <= document.length);
 
 	/* what was found is a value by itself */
-	velt_json_begin(&scanner, NULL, NULL, 0, span.start, true);
+	whole = velt_json_tree_create(NULL, 0, &error);
+	velt_json_begin(&scanner, whole, others, span.start, VELT_JSON_VALUE);
 	must(velt_json_scan(&scanner, document.bytes, document.length, &error) &&
 		 velt_json_finish(&scanner, &error) && scanner.offset == span.end);
+	free(whole);
 }
 
 int
@@ -71,19 +97,20 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	char	   *text = input_text(&input);
 	VeltString	document = {(const char *) input.at, input.left};
 	VeltError	error;
-	VeltJsonPointer *pointer = velt_json_pointer_parse(text, &error);
+	VeltJsonTree *tree = velt_json_tree_create((const char *const *) &text, 1,
+											   &error);
 
-	if (pointer == NULL)
+	if (tree == NULL)
 		must(error.kind == VELT_ERROR_INVALID_VALUE);
 	else
 	{
-		check_spelling(pointer, text);
-		scan(pointer, document);
+		check_spelling(tree, text);
+		check_scan(tree, document);
 		for (int i = 0; velt_resources[i] != NULL; i++)
 			(void) velt_resource_pointer_is_secret(velt_resources[i], text);
 		must(velt_resource_pointer_is_secret(velt_resources[0], ""));
 	}
-	free(pointer);
+	free(tree);
 	free(text);
 	return 0;
 }

@@ -18,21 +18,23 @@ static void
 check_string(const char *body, const char *where, VeltString expected)
 {
 	VeltError	error;
-	VeltJsonPointer *pointer = velt_json_pointer_parse(where, &error);
-	const VeltJsonPointer *one = pointer;
+	VeltJsonTree *tree = velt_json_tree_create(&where, 1, &error);
 	VeltJsonScanner scanner;
+	VeltJsonSpan spans[VELT_JSON_MAX_DEPTH];
 	VeltJsonSpan span;
 	VeltBuffer	found = {0};
 	size_t		length;
 
-	velt_json_begin(&scanner, &one, &span, 1, 0, false);
+	velt_json_begin(&scanner, tree, spans, 0, VELT_JSON_TEXT);
 	must(velt_json_scan(&scanner, body, strlen(body), &error) &&
-		 velt_json_finish(&scanner, &error) && span.kind == VELT_JSON_STRING);
+		 velt_json_finish(&scanner, &error));
+	span = spans[tree->ends[0]];
+	must(span.kind == VELT_JSON_STRING);
 	must(velt_json_decode_string(body, span, &found, &length, &error));
 	must(length == expected.length &&
 		 (length == 0 || memcmp(found.data, expected.bytes, length) == 0));
 	velt_buffer_free(&found);
-	free(pointer);
+	free(tree);
 }
 
 static void

@@ -71,8 +71,9 @@ costs(
 
 # ---- instructions
 
-# What gcc 12 makes of it takes 1,239; compilers differ.
-my $most = 1430;
+# What gcc 12 makes of it takes 1,630: each row is scanned as it arrives and
+# again when it is read.  Compilers differ.
+my $most = 2000;
 my $bench = abs_path("$FindBin::RealBin/../bench");
 my $src = abs_path("$FindBin::RealBin/../../src");
 my $program = tempdir() . '/rows';

@@ -15,7 +15,7 @@
 #include "tap.h"
 #include "unit.h"
 
-#define MAX_POINTERS	VELT_JSON_MAX_POINTERS
+#define MAX_POINTERS	2000
 
 /* ----------
  * Feeding
@@ -26,16 +26,29 @@ typedef struct Outcome
 {
 	bool		accepted;
 	VeltError	error;
-	VeltJsonSpan spans[MAX_POINTERS];
+	VeltJsonSpan spans[MAX_POINTERS];	/* by pointer */
 } Outcome;
 
 typedef struct Question
 {
 	const char *text;
 	size_t		length;
-	VeltJsonPointer *pointers[MAX_POINTERS];
+	char	   *pointers[MAX_POINTERS];
 	int			npointers;
 } Question;
+
+static VeltJsonTree *
+make_tree(const Question *q)
+{
+	VeltError	error;
+	const char *const *pointers = (const char *const *) q->pointers;
+	VeltJsonTree *tree = velt_json_tree_create(pointers, q->npointers,
+											   &error);
+
+	if (tree == NULL)
+		ok(false, "pointers: %s", error.detail);
+	return tree;
+}
 
 /* Scans what has arrived, moved to memory of its own. */
 static bool
@@ -51,27 +64,39 @@ scan_prefix(VeltJsonScanner *scanner, const Question *q, size_t length,
 	return scanned;
 }
 
+/* Scans bytes as they arrive up to "first", then "step" at a time. */
+static bool
+scan_steps(VeltJsonScanner *scanner, const Question *q, size_t first,
+		   size_t step, VeltError *error)
+{
+	for (size_t at = first;; at += step)
+	{
+		if (at > q->length)
+			at = q->length;
+		if (!scan_prefix(scanner, q, at, error))
+			return false;
+		if (at == q->length)
+			return velt_json_finish(scanner, error);
+	}
+}
+
 /* The outcome if bytes arrive up to "first", then "step" at a time. */
 static void
 feed(const Question *q, size_t first, size_t step, Outcome *outcome)
 {
 	VeltJsonScanner scanner;
-	size_t		at = first;
+	VeltJsonTree *tree = make_tree(q);
+	VeltJsonSpan *spans = malloc(tree->nnodes * sizeof(VeltJsonSpan));
 
 	memset(&scanner, 0xA5, sizeof(scanner));
 	memset(outcome, 0, sizeof(*outcome));
-	velt_json_begin(&scanner, (const VeltJsonPointer *const *) q->pointers,
-					outcome->spans, q->npointers, 0, false);
-	for (;; at += step)
-	{
-		if (at > q->length)
-			at = q->length;
-		if (!scan_prefix(&scanner, q, at, &outcome->error))
-			return;
-		if (at == q->length)
-			break;
-	}
-	outcome->accepted = velt_json_finish(&scanner, &outcome->error);
+	memset(spans, 0xA5, tree->nnodes * sizeof(VeltJsonSpan));
+	velt_json_begin(&scanner, tree, spans, 0, VELT_JSON_TEXT);
+	outcome->accepted = scan_steps(&scanner, q, first, step, &outcome->error);
+	for (int i = 0; i < q->npointers; i++)
+		outcome->spans[i] = spans[tree->ends[i]];
+	free(spans);
+	free(tree);
 }
 
 static bool
@@ -121,13 +146,7 @@ ask(const Question *q, Outcome *whole)
 static void
 add_pointer(Question *q, const char *text)
 {
-	VeltError	error;
-
-	q->pointers[q->npointers] = velt_json_pointer_parse(text, &error);
-	if (q->pointers[q->npointers] == NULL)
-		ok(false, "pointer %s: %s", text, error.detail);
-	else
-		q->npointers++;
+	q->pointers[q->npointers++] = strdup(text);
 }
 
 static void
@@ -611,31 +630,53 @@ static void
 test_pointers(void)
 {
 	char		text[2 * VELT_JSON_MAX_DEPTH + 1] = "";
+	const char *whole = text;
 	VeltError	error;
-	VeltJsonPointer *pointer;
+	VeltJsonTree *tree;
 
 	for (size_t i = 0; i < LENGTH_OF(pointer_cases); i++)
 	{
 		const PointerCase *c = &pointer_cases[i];
 
 		memset(&error, 0, sizeof(error));
-		pointer = velt_json_pointer_parse(c->text, &error);
-		is_int(pointer ? pointer->ntokens : -1, c->ntokens, "pointer \"%s\"",
+		tree = velt_json_tree_create(&c->text, 1, &error);
+		is_int(tree ? tree->nnodes - 1 : -1, c->ntokens, "pointer \"%s\"",
 			   c->text);
-		if (pointer == NULL)
+		if (tree == NULL)
 			is_int(error.kind, VELT_ERROR_INVALID_VALUE, "... is no value");
-		free(pointer);
+		free(tree);
 	}
 
 	for (int i = 0; i < VELT_JSON_MAX_DEPTH - 1; i++)
 		strcat(text, "/a");
-	pointer = velt_json_pointer_parse(text, &error);
-	ok(pointer != NULL, "a pointer can have %d parts", VELT_JSON_MAX_DEPTH - 1);
-	free(pointer);
+	tree = velt_json_tree_create(&whole, 1, &error);
+	ok(tree != NULL, "a pointer can have %d parts", VELT_JSON_MAX_DEPTH - 1);
+	free(tree);
 	strcat(text, "/a");
-	pointer = velt_json_pointer_parse(text, &error);
-	ok(pointer == NULL, "... and no more");
-	free(pointer);
+	tree = velt_json_tree_create(&whole, 1, &error);
+	ok(tree == NULL, "... and no more");
+	free(tree);
+}
+
+/* Pointers that are equal up to a token share its node. */
+static void
+test_shared_tokens(void)
+{
+	static const char *const pointers[] = {
+		"/a/b/c", "", "/a", "/b/a", "/a/b", "/a~1b", "/ab", "/a", "/a/b/0",
+	};
+	VeltError	error;
+	VeltJsonTree *tree = velt_json_tree_create(pointers,
+											   LENGTH_OF(pointers), &error);
+
+	is_int(tree->nnodes, 9, "nine pointers have eight different tokens");
+	is_int(tree->ends[1], 0, "... the empty one ends at the root");
+	is_int(tree->ends[2], tree->ends[7], "... equal ones at the same node");
+	is_int(tree->longest_name, 3, "... and the longest name is found");
+	free(tree);
+	tree = velt_json_tree_create(NULL, 0, &error);
+	is_int(tree->nnodes, 1, "a tree of no pointers has a root");
+	free(tree);
 }
 
 /* A pointer as long as can be finds what is as deep as can be. */
@@ -739,24 +780,22 @@ test_duplicates(void)
  */
 
 static void
-test_64_pointers(bool in_array)
+test_many_pointers(bool in_array)
 {
-	char		text[2000];
+	char	   *text = malloc(32 * MAX_POINTERS);
 	char		pointer[20];
 	size_t		length = 0;
 	Question	q = {text, 0, {NULL}, 0};
-	Outcome		outcome;
+	static Outcome outcome;
 	int			nright = 0;
 	bool		agreed;
 
 	text[length++] = in_array ? '[' : '{';
 	for (int i = 0; i < MAX_POINTERS; i++)
 	{
-		if (in_array)
-			length += sprintf(text + length, "%s%d", i ? "," : "", 1000 + i);
-		else
-			length += sprintf(text + length, "%s\"m%d\":%d", i ? "," : "", i,
-							  1000 + i);
+		length += in_array ?
+			sprintf(text + length, "%s%d", i ? "," : "", 1000 + i) :
+			sprintf(text + length, "%s\"m%d\":%d", i ? "," : "", i, 1000 + i);
 		sprintf(pointer, in_array ? "/%d" : "/m%d", MAX_POINTERS - 1 - i);
 		add_pointer(&q, pointer);
 	}
@@ -766,10 +805,20 @@ test_64_pointers(bool in_array)
 	for (int i = 0; outcome.accepted && i < MAX_POINTERS; i++)
 		nright += outcome.spans[i].kind == VELT_JSON_NUMBER &&
 			atoi(text + outcome.spans[i].start) == 1000 + MAX_POINTERS - 1 - i;
-	ok(agreed && outcome.accepted, "64 pointers into an %s",
+	ok(agreed && outcome.accepted, "%d pointers into an %s", MAX_POINTERS,
 	   in_array ? "array" : "object");
-	is_int(nright, 64, "... each find their own value");
+	is_int(nright, MAX_POINTERS, "... each find their own value");
+
+	/* any of them twice */
+	for (int i = 0; !in_array && i < MAX_POINTERS; i += 199)
+	{
+		q.length = length - 1 + sprintf(text + length - 1, ",\"\\u006d%d\":0}",
+										i);
+		feed(&q, q.length, 1, &outcome);
+		ok(!outcome.accepted, "... and m%d twice is refused", i);
+	}
 	free_pointers(&q);
+	free(text);
 }
 
 static void
@@ -780,13 +829,39 @@ test_equal_pointers(void)
 	Outcome		outcome;
 	int			nright = 0;
 
-	for (int i = 0; i < MAX_POINTERS; i++)
+	for (int i = 0; i < 64; i++)
 		add_pointer(&q, i % 2 ? "/a" : "/a/b");
 	(void) ask(&q, &outcome);
-	for (int i = 0; i < MAX_POINTERS; i++)
+	for (int i = 0; i < 64; i++)
 		nright += outcome.spans[i].start == (i % 2 ? 5 : 10) &&
 			outcome.spans[i].end == (i % 2 ? 12 : 11);
 	is_int(nright, 64, "equal and nested pointers share their values");
+	free_pointers(&q);
+}
+
+/* Names of many lengths, prefixes of each other, at several depths. */
+static void
+test_prefixed_names(void)
+{
+	static const char text[] =
+	"{\"a\":{\"\":1,\"0\":2,\"aa\":{\"a\":3}},\"aa\":[4,{\"a\":5},6],"
+	"\"aaa\":{\"0\":7},\"\":8,\"\\u0061\\u0061\\u0061a\":9,\"a/a\":10}";
+	static const char *const pointers[] = {
+		"/aaaa", "/aa/1/a", "/a/aa/a", "/a/0", "/a/", "/", "/aaa/0", "/aa/0",
+		"/aa/2", "/a~1a", "/aa/00", "/aa/10", "/a/1", "/aaaaa", "/aa/1/a/a",
+	};
+	static const int numbers[] = {9, 5, 3, 2, 1, 8, 7, 4, 6, 10};
+	Question	q = {text, sizeof(text) - 1, {NULL}, 0};
+	Outcome		outcome;
+
+	for (size_t i = 0; i < LENGTH_OF(pointers); i++)
+		add_pointer(&q, pointers[i]);
+	ok(ask(&q, &outcome) && outcome.accepted, "names that begin alike");
+	for (size_t i = 0; i < LENGTH_OF(pointers); i++)
+		is_int(outcome.spans[i].kind == VELT_JSON_MISSING ? 0 :
+			   atoi(text + outcome.spans[i].start),
+			   i < LENGTH_OF(numbers) ? numbers[i] : 0, "... value of %s",
+			   pointers[i]);
 	free_pointers(&q);
 }
 
@@ -813,23 +888,98 @@ test_one_value(void)
 		{"[true,1]", 1, 5},
 		{"[ null]", 1, 6},
 	};
-	VeltJsonPointer whole = {0};
-	const VeltJsonPointer *pointers[] = {&whole};
+	VeltError	error = {0};
+	VeltJsonTree *tree = velt_json_tree_create(NULL, 0, &error);
 
 	for (size_t i = 0; i < LENGTH_OF(cases); i++)
 	{
 		const char *text = cases[i].text;
 		VeltJsonScanner scanner;
 		VeltJsonSpan span;
-		VeltError	error;
 
-		velt_json_begin(&scanner, pointers, &span, 1, cases[i].start, true);
+		velt_json_begin(&scanner, tree, &span, cases[i].start,
+						VELT_JSON_VALUE);
 		ok(velt_json_scan(&scanner, text, strlen(text), &error) &&
 		   velt_json_finish(&scanner, &error),
 		   "one value of %s, from byte %zu", text, cases[i].start);
 		is_int(span.end, cases[i].end, "... ends where it ends");
 		is_int(scanner.offset, cases[i].end, "... as does the scan");
+		ok(velt_json_scan(&scanner, text, strlen(text), &error) &&
+		   scanner.stopped && span.kind == VELT_JSON_MISSING,
+		   "... which finds nothing more");
 	}
+	free(tree);
+}
+
+typedef struct ElementsCase
+{
+	const char *text;
+	size_t		start;
+	const char *found;			/* each element, and its member a */
+	bool		fails;			/* then */
+} ElementsCase;
+
+static const ElementsCase elements_cases[] = {
+	{"[]", 0, "", false},
+	{"[ \n ] x", 0, "", false},
+	{"[1]", 0, "1 -;", false},
+	{"[ 12 , 3,\"a\" ,null ]", 0, "12 -;3 -;\"a\" -;null -;", false},
+	{"{\"r\":[{\"a\":1},2,{},[{\"a\":5}]],\"a\":6}", 5,
+	"{\"a\":1} 1;2 -;{} -;[{\"a\":5}] -;", false},
+	{"[[{\"a\":[]}],{\"a\":[[]],\"b\":0}]", 0,
+	"[{\"a\":[]}] -;{\"a\":[[]],\"b\":0} [[]];", false},
+	{"[{\"a\":\"x\"},{\"b\":\"y\"},{\"\\u0061\":\"z\"}]", 0,
+	"{\"a\":\"x\"} \"x\";{\"b\":\"y\"} -;{\"\\u0061\":\"z\"} \"z\";", false},
+	{"[{\"a\":3,\"b\":1},{\"a\":4,\"a\":5},{}]", 0,
+	"{\"a\":3,\"b\":1} 3;", true},
+};
+
+static void
+append_span(char *found, const char *text, VeltJsonSpan span, char end)
+{
+	if (span.kind == VELT_JSON_MISSING)
+		sprintf(found + strlen(found), "-%c", end);
+	else
+		sprintf(found + strlen(found), "%.*s%c", (int) (span.end - span.start),
+				text + span.start, end);
+}
+
+/* Steps through the elements, with "step" more bytes at a time. */
+static void
+test_elements(const ElementsCase *c, size_t step)
+{
+	const char *pointer = "/a";
+	VeltError	error = {0};
+	VeltJsonTree *tree = velt_json_tree_create(&pointer, 1, &error);
+	VeltJsonSpan spans[2];
+	VeltJsonScanner scanner;
+	char		found[300] = "";
+	size_t		length = c->start;
+	bool		scanned;
+
+	memset(&scanner, 0xA5, sizeof(scanner));
+	velt_json_begin(&scanner, tree, spans, c->start, VELT_JSON_ELEMENTS);
+	while ((scanned = velt_json_scan(&scanner, c->text, length, &error)) &&
+		   !scanner.done)
+	{
+		if (scanner.stopped)
+		{
+			append_span(found, c->text, spans[0], ' ');
+			append_span(found, c->text, spans[1], ';');
+		}
+		else if (length == strlen(c->text))
+			break;
+		else
+			length = length + step < strlen(c->text) ? length + step :
+				strlen(c->text);
+	}
+	is_str(found, c->found, "elements of %s, %zu bytes at a time", c->text,
+		   step);
+	is_int(scanned && scanner.done, !c->fails, "... to the end");
+	ok(c->fails || (velt_json_scan(&scanner, c->text, length, &error) &&
+					scanner.stopped && spans[0].kind == VELT_JSON_MISSING),
+	   "... where nothing is left");
+	free(tree);
 }
 
 /* ----------
@@ -883,8 +1033,8 @@ static void
 test_string(const StringCase *c)
 {
 	char	   *text = strdup(c->json);
-	VeltJsonSpan span = {VELT_JSON_STRING, strchr(text, '\\') != NULL, 0,
-	strlen(text)};
+	VeltJsonSpan span = {.escaped = strchr(text, '\\') != NULL,
+	.end = strlen(text)};
 	VeltBuffer	buffer = {0};
 	VeltError	error = {0};
 	size_t		length = 12345;
@@ -910,7 +1060,7 @@ test_long_string(void)
 {
 	size_t		size = 1000000;
 	char	   *text = malloc(size);
-	VeltJsonSpan span = {VELT_JSON_STRING, true, 0, size};
+	VeltJsonSpan span = {.escaped = true,.end = size};
 	VeltBuffer	buffer = {0};
 	VeltError	error;
 	size_t		length;
@@ -927,71 +1077,25 @@ test_long_string(void)
 
 /*
  * A member whose name is no text is passed over; nor is there an error, which
- * who reads in pieces would find later.
+ * a caller that reads in pieces would find later.
  */
 static void
 test_name_without_text(void)
 {
 	static const char text[] = "{\"\\ud800\":1,\"a\":2}";
+	const char *pointer = "/a";
 	VeltError	error = {0};
-	VeltJsonPointer *pointer = velt_json_pointer_parse("/a", &error);
-	const VeltJsonPointer *pointers[] = {pointer};
+	VeltJsonTree *tree = velt_json_tree_create(&pointer, 1, &error);
 	VeltJsonScanner scanner;
-	VeltJsonSpan span;
+	VeltJsonSpan spans[2];
 
-	velt_json_begin(&scanner, pointers, &span, 1, 0, false);
+	velt_json_begin(&scanner, tree, spans, 0, VELT_JSON_TEXT);
 	ok(velt_json_scan(&scanner, BYTES(text), &error) &&
-	   velt_json_finish(&scanner, &error) && span.kind == VELT_JSON_NUMBER,
+	   velt_json_finish(&scanner, &error) &&
+	   spans[tree->ends[0]].kind == VELT_JSON_NUMBER,
 	   "a name with half of a surrogate pair is passed over");
 	is_int(error.kind, VELT_ERROR_NONE, "... without an error");
-	free(pointer);
-}
-
-/* Stops behind each row; a value that comes twice is the caller's concern. */
-static void
-test_stops(void)
-{
-	static const char text[] =
-	"{\"r\":[{\"a\":1},2,{},{\"a\":3,\"a\":4},[{\"a\":5}]],\"a\":6}";
-	static const char *const rows[] = {"1", "-", "-", "4", "-"};
-	static const bool doubtful[] = {false, false, false, true, true};
-	static const VeltJsonPointer whole = {0};
-	VeltError	error = {0};
-	VeltJsonPointer *outer = velt_json_pointer_parse("/r", &error);
-	VeltJsonPointer *inner = velt_json_pointer_parse("/a", &error);
-	VeltJsonPointer *row = velt_json_pointer_join(outer, true, &whole, &error);
-	VeltJsonPointer *value = velt_json_pointer_join(outer, true, inner, &error);
-	const VeltJsonPointer *pointers[] = {outer, row, value};
-	VeltJsonSpan spans[3];
-	VeltJsonScanner scanner;
-	size_t		nrows = 0;
-	bool		scanned = true;
-
-	velt_json_begin(&scanner, pointers, spans, 3, 0, false);
-	velt_json_stop_at_rows(&scanner, 1);
-	for (size_t length = 1; scanned && length <= strlen(text); length++)
-	{
-		while ((scanned = velt_json_scan(&scanner, text, length, &error)) &&
-			   scanner.stopped && nrows < LENGTH_OF(rows))
-		{
-			char		found[10] = "-";
-
-			if (spans[2].kind != VELT_JSON_MISSING)
-				snprintf(found, sizeof(found), "%.*s",
-						 (int) (spans[2].end - spans[2].start),
-						 text + spans[2].start);
-			is_str(found, rows[nrows], "the value of row %zu", nrows);
-			is_int(scanner.row_doubtful, doubtful[nrows], "... is in doubt");
-			velt_json_forget_row(&scanner);
-			nrows++;
-		}
-	}
-	ok(scanned && velt_json_finish(&scanner, &error), "rows are stopped at");
-	is_int(nrows, LENGTH_OF(rows), "... all of them");
-	free(value);
-	free(row);
-	free(inner);
-	free(outer);
+	free(tree);
 }
 
 /* As an escape, or two. */
@@ -1035,7 +1139,7 @@ test_code_points(void)
 	{
 		char		text[20];
 		char		said[4];
-		VeltJsonSpan span = {VELT_JSON_STRING, true, 0, 0};
+		VeltJsonSpan span = {.escaped = true};
 		size_t		length;
 
 		if (code == 0xD800)
@@ -1068,18 +1172,24 @@ test_json(void)
 	for (size_t i = 0; i < LENGTH_OF(span_cases); i++)
 		test_span(&span_cases[i]);
 	test_pointers();
+	test_shared_tokens();
 	test_deep_pointer();
 	test_duplicates();
-	test_64_pointers(false);
-	test_64_pointers(true);
+	test_many_pointers(false);
+	test_many_pointers(true);
 	test_equal_pointers();
+	test_prefixed_names();
 	test_one_value();
 	for (size_t i = 0; i < LENGTH_OF(string_cases); i++)
 		test_string(&string_cases[i]);
 	test_long_string();
 	test_code_points();
 	test_name_without_text();
-	test_stops();
+	for (size_t i = 0; i < LENGTH_OF(elements_cases); i++)
+	{
+		for (size_t step = 1; step < 50; step = step * 2 + 1)
+			test_elements(&elements_cases[i], step);
+	}
 	ok(strchr(velt_json_library(), '.') != NULL, "json-c has a version: %s",
 	   velt_json_library());
 }

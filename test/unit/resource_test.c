@@ -74,11 +74,10 @@ static bool
 is_pointer(const char *text)
 {
 	VeltError	error;
-	VeltJsonPointer *pointer = (text ?
-								velt_json_pointer_parse(text, &error) : NULL);
-	bool		is = pointer != NULL;
+	VeltJsonTree *tree = text ? velt_json_tree_create(&text, 1, &error) : NULL;
+	bool		is = tree != NULL;
 
-	free(pointer);
+	free(tree);
 	return is;
 }
 

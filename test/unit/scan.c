@@ -303,18 +303,14 @@ bool
 scan_note(Scan *scan, VeltPage *page)
 {
 	size_t		used = strlen(scan->rows);
-	bool		found;
+	VeltPageStatus status;
 
-	while (velt_page_next_row(page, &found, &scan->error))
+	while ((status = velt_page_next_row(page,
+										&scan->error)) == VELT_PAGE_FOUND)
 	{
 		VeltString	value = {"-", 1};
 		VeltJsonSpan span;
 
-		if (!found)
-		{
-			snprintf(scan->rows + used, ROWS_BYTES - used, "|");
-			return true;
-		}
 		scan->nrows++;
 		span = velt_page_value(page, 0);
 		if (span.kind == VELT_JSON_STRING &&
@@ -323,7 +319,8 @@ scan_note(Scan *scan, VeltPage *page)
 		used += snprintf(scan->rows + used, ROWS_BYTES - used, "%.*s ",
 						 (int) value.length, value.bytes);
 	}
-	return false;
+	snprintf(scan->rows + used, ROWS_BYTES - used, "|");
+	return status == VELT_PAGE_END;
 }
 
 VeltCursorStatus
