@@ -26,30 +26,6 @@ code_unit(const char *text)
 	return unit;
 }
 
-/* Whether each escaped surrogate has its other half. */
-static bool
-surrogates_paired(const char *text, const char *end)
-{
-	bool		after_high = false;
-
-	while (text < end)
-	{
-		unsigned int unit = 0;
-
-		if (text[0] == '\\' && text[1] == 'u')
-		{
-			unit = code_unit(text + 2);
-			text += 6;
-		}
-		else
-			text += text[0] == '\\' ? 2 : 1;
-		if (after_high != (unit >= 0xDC00 && unit <= 0xDFFF))
-			return false;
-		after_high = unit >= 0xD800 && unit <= 0xDBFF;
-	}
-	return !after_high;
-}
-
 /* Writes a code point as UTF-8; returns where the next one goes. */
 static char *
 put_code_point(char *to, unsigned int code)
@@ -64,57 +40,71 @@ put_code_point(char *to, unsigned int code)
 	return to;
 }
 
-/* The code point of the escape at *from, which is stepped over. */
-static unsigned int
-take_escape(const char **from)
+/*
+ * Steps over the escape at *from and sets its code point; false for half of a
+ * surrogate pair.
+ */
+static bool
+take_escape(const char **from, const char *end, unsigned int *code)
 {
 	static const char names[] = "bfnrt";
 	static const char meanings[] = "\b\f\n\r\t";
 	const char *at = *from + 1;
-	const char *name = strchr(names, *at);
-	unsigned int code;
+	unsigned int low;
 
 	*from += 2;
-	if (name != NULL)
-		return (unsigned char) meanings[name - names];
 	if (*at != 'u')
-		return (unsigned char) *at; /* a quote, a slash or a backslash */
-	code = code_unit(at + 1);
+	{
+		const char *name = strchr(names, *at);
+
+		/* the others are a quote, a slash and a backslash */
+		*code = (unsigned char) (name != NULL ? meanings[name - names] : *at);
+		return true;
+	}
+	*code = code_unit(at + 1);
 	*from += 4;
-	if (code < 0xD800 || code > 0xDFFF)
-		return code;
-	/* the first half of a pair; the second follows */
-	code = 0x10000 + ((code - 0xD800) << 10) + (code_unit(at + 7) - 0xDC00);
+	if (*code < 0xD800 || *code > 0xDFFF)
+		return true;
+	if (*code > 0xDBFF || end - *from < 6 ||
+		(*from)[0] != '\\' || (*from)[1] != 'u')
+		return false;
+	low = code_unit(*from + 2);
+	*code = 0x10000 + ((*code - 0xD800) << 10) + (low - 0xDC00);
 	*from += 6;
-	return code;
+	return low >= 0xDC00 && low <= 0xDFFF;
 }
 
 bool
 velt_json_decode_string(const char *text, VeltJsonSpan span,
 						VeltBuffer *buffer, size_t *length, VeltError *error)
 {
-	const char *from = text + span.start + 1;
+	const char *at = text + span.start + 1;
 	const char *end = text + span.end - 1;
+	unsigned int code;
 	char	   *to;
 
-	*length = end - from;
-	if (!span.escaped)
-		return velt_buffer_append(buffer, from, *length) ||
-			velt_error_out_of_memory(error);
-	if (!surrogates_paired(from, end))
-		return velt_error_set(error, VELT_ERROR_UNTRANSLATABLE,
-							  "A Unicode surrogate in the response lacks its other half.");
-
+	*length = end - at;
 	/* no escape is shorter than what it stands for */
 	if (!velt_buffer_reserve(buffer, *length))
 		return velt_error_out_of_memory(error);
+	if (*length == 0)
+		return true;
 	to = buffer->data + buffer->length;
-	while (from < end)
+	while (at < end)
 	{
-		if (*from == '\\')
-			to = put_code_point(to, take_escape(&from));
-		else
-			*to++ = *from++;
+		const char *next = span.escaped ? memchr(at, '\\', end - at) : NULL;
+
+		if (next == NULL)
+			next = end;
+		memcpy(to, at, next - at);
+		to += next - at;
+		for (at = next; at < end && *at == '\\';)
+		{
+			if (!take_escape(&at, end, &code))
+				return velt_error_set(error, VELT_ERROR_UNTRANSLATABLE,
+									  "A Unicode surrogate in the response lacks its other half.");
+			to = put_code_point(to, code);
+		}
 	}
 	*length = to - (buffer->data + buffer->length);
 	buffer->length += *length;
