@@ -13,13 +13,6 @@
  */
 #define MAX_EMPTY_PAGES		1000
 
-/*
- * A page token names a place in a list, for which some hundred bytes will do.
- * With this many, so many empty pages bring no more bytes than one response
- * may have by default.
- */
-#define MAX_TOKEN_BYTES		(64 * 1024)
-
 VeltChain *
 velt_chain_create(const VeltString *keys, size_t nkeys, int page_size,
 				  VeltError *error)
@@ -111,10 +104,6 @@ velt_chain_advance(VeltChain *chain, const VeltPage *page, VeltError *error)
 		return false;
 	if (chain->token.length == 0)
 		return true;
-	if (chain->token.length > MAX_TOKEN_BYTES)
-		return velt_error_set(error, VELT_ERROR_TOKEN_SIZE,
-							  "The API replied with a page token longer than %d bytes.",
-							  MAX_TOKEN_BYTES);
 	if (chain->nempty >= MAX_EMPTY_PAGES)
 		return velt_error_set(error, VELT_ERROR_EMPTY_PAGES,
 							  "The API replied with %d pages in a row that were empty but not the last.",

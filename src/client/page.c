@@ -24,6 +24,13 @@
 /* One step to a row or an element scans at most so much. */
 #define SLICE_BYTES		((size_t) 64 * 1024)
 
+/*
+ * A page token names a place in a list, for which some hundred bytes will do.
+ * With this many, a thousand empty pages (client/chain) bring no more bytes
+ * than one response may have by default.
+ */
+#define MAX_TOKEN_BYTES	((size_t) 64 * 1024)
+
 struct VeltPage
 {
 	const VeltLayout *layout;
@@ -208,6 +215,20 @@ velt_page_string(VeltPage *page, VeltJsonSpan span, VeltString *string,
 	return true;
 }
 
+/*
+ * Sets *string to the characters of a short string; false if it is anything
+ * else.  A long one could take longer to decode than a cancel may take.
+ */
+static bool
+short_string(VeltPage *page, VeltJsonSpan span, VeltString *string)
+{
+	VeltError	ignored;
+
+	return span.kind == VELT_JSON_STRING &&
+		span.end - span.start <= SLICE_BYTES &&
+		velt_page_string(page, span, string, &ignored);
+}
+
 /* Sets the error for a member that is missing, or something else than wanted. */
 static bool
 wrong_member(const char *pointer, VeltJsonKind kind, const char *wanted,
@@ -231,16 +252,14 @@ wrong_member(const char *pointer, VeltJsonKind kind, const char *wanted,
 						  names[kind], wanted);
 }
 
-/* Remote text of one member, made safe; "" if it is no string. */
+/* Remote text of one member, made safe; "" if it is not a short string. */
 static void
 clean_member(VeltPage *page, VeltJsonSpan span, char *out, size_t size)
 {
 	VeltString	string;
-	VeltError	ignored;
 
 	out[0] = '\0';
-	if (span.kind == VELT_JSON_STRING &&
-		velt_page_string(page, span, &string, &ignored))
+	if (short_string(page, span, &string))
 		velt_error_clean_text(out, size, string.bytes, string.length,
 							  page->layout->credentials);
 }
@@ -256,7 +275,7 @@ api_error(VeltPage *page, int http_status, VeltError *error)
 	char		status[STATUS_BYTES];
 	char		message[VELT_REMOTE_TEXT_BYTES + 1];
 
-	if (velt_page_string(page, arrived(page, VELT_AT_ERROR_STATUS), &code, error))
+	if (short_string(page, arrived(page, VELT_AT_ERROR_STATUS), &code))
 		meaning = velt_error_api_status(code.bytes, code.length);
 	known = meaning.kind != VELT_ERROR_NONE;
 	if (!known)
@@ -294,7 +313,7 @@ check_echo(VeltPage *page, VeltError *error)
 	if (span.kind != VELT_JSON_STRING)
 		return wrong_member(page->layout->resource->echo_pointer, span.kind,
 							"a string", error);
-	if (velt_page_string(page, span, &echo, error) &&
+	if (short_string(page, span, &echo) &&
 		echo.length == page->key.length &&
 		memcmp(echo.bytes, page->key.bytes, echo.length) == 0)
 		return true;
@@ -306,10 +325,8 @@ static bool
 is_success(VeltPage *page)
 {
 	VeltString	status;
-	VeltError	ignored;
 
-	return velt_page_string(page, arrived(page, VELT_AT_RESULT_STATUS), &status,
-							&ignored) &&
+	return short_string(page, arrived(page, VELT_AT_RESULT_STATUS), &status) &&
 		status.length == strlen("success") &&
 		memcmp(status.bytes, "success", status.length) == 0;
 }
@@ -444,8 +461,18 @@ velt_page_next_token(const VeltPage *page, VeltBuffer *token,
 	token->length = 0;
 	if (!page->layout->resource->paged || span.kind != VELT_JSON_STRING)
 		return true;
-	return velt_json_decode_string(page->body.data, span, token, &length,
-								   error);
+	/* an escape has at most six bytes for one */
+	if (span.end - span.start - 2 <= 6 * MAX_TOKEN_BYTES)
+	{
+		if (!velt_json_decode_string(page->body.data, span, token, &length,
+									 error))
+			return false;
+		if (length <= MAX_TOKEN_BYTES)
+			return true;
+	}
+	return velt_error_set(error, VELT_ERROR_TOKEN_SIZE,
+						  "The API replied with a page token longer than %zu bytes.",
+						  MAX_TOKEN_BYTES);
 }
 
 /* ----------
@@ -529,13 +556,10 @@ VeltString
 velt_page_row_key(VeltPage *page)
 {
 	VeltString	key = {NULL, 0};
-	VeltJsonSpan span;
-	VeltError	ignored;
 
 	if (page->layout->row_key < 0)
 		return page->key;
-	span = velt_page_value(page, page->layout->row_key);
-	if (span.kind == VELT_JSON_STRING)
-		(void) velt_page_string(page, span, &key, &ignored);
+	(void) short_string(page, velt_page_value(page, page->layout->row_key),
+						&key);
 	return key;
 }

@@ -103,7 +103,7 @@ extern VeltString velt_page_key(const VeltPage *page);
 
 /*
  * What names the current row in a message: the key asked for, or the value
- * of the resource's key column.  Length 0 if it has none.
+ * of the resource's key column.  Length 0 if it has none of at most 64 kB.
  */
 extern VeltString velt_page_row_key(VeltPage *page);
 

@@ -23,6 +23,9 @@
 /* A row's key in a message is cut to this. */
 #define KEY_SHOWN_BYTES		128
 
+/* A longer value takes too long to search for credentials. */
+#define MAX_SEARCHED_BYTES	(64 * 1024)
+
 typedef struct ColumnReader ColumnReader;
 
 /* Makes a Datum of a value that is neither missing nor null. */
@@ -384,8 +387,9 @@ must_hide(const VeltTupleReader *reader, VeltPage *page)
 			return false;
 		text = velt_page_text(page, span);
 	}
-	return velt_error_has_credentials(text.bytes, text.length,
-									  reader->credentials);
+	return text.length > MAX_SEARCHED_BYTES ||
+		velt_error_has_credentials(text.bytes, text.length,
+								   reader->credentials);
 }
 
 /*
@@ -399,9 +403,6 @@ hide_error(MemoryContext context)
 
 	MemoryContextSwitchTo(context);
 	edata = CopyErrorData();
-	if (edata->sqlerrcode == ERRCODE_QUERY_CANCELED ||
-		edata->sqlerrcode == ERRCODE_ADMIN_SHUTDOWN)
-		PG_RE_THROW();
 	FlushErrorState();
 	ereport(ERROR,
 			(errcode(edata->sqlerrcode),
@@ -450,7 +451,10 @@ velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
 	}
 	PG_CATCH();
 	{
-		if (reader->current == NULL)
+		int			code = geterrcode();
+
+		if (reader->current == NULL || code == ERRCODE_QUERY_CANCELED ||
+			code == ERRCODE_ADMIN_SHUTDOWN)
 			PG_RE_THROW();
 		if (must_hide(reader, page))
 			hide_error(context);

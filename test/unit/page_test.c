@@ -813,6 +813,40 @@ test_long_message(void)
 	velt_layout_free(layout);
 }
 
+/* A string that takes long to decode is not decoded for a message. */
+static void
+test_long_strings(size_t length, bool is_long)
+{
+	VeltError	error = {0};
+	VeltLayout *layout = velt_layout_create(velt_resource_find("api_keys"),
+											NULL, 0, &credentials, 200000,
+											&error);
+	VeltPage   *page = velt_page_create(layout, &error);
+	char	   *text = malloc(length + 1);
+	char	   *body = malloc(200000);
+
+	memset(text, 'm', length);
+	text[length] = '\0';
+	sprintf(body, FAILURE("INTERNAL", ",\"message\":\"%s\\n\""), text);
+	ok(!receive(page, 500, body, strlen(body), 10000, &error) &&
+	   (strchr(error.detail, 'm') == NULL) == is_long,
+	   "a message of %zu bytes is %squoted", length, is_long ? "not " : "");
+
+	memset(&error, 0, sizeof(error));
+	velt_page_begin(page, velt_string(NULL, 0));
+	sprintf(body, KEYS("{\"id\":\"%s\\n\"}"), text);
+	ok(receive(page, 200, body, strlen(body), 10000, &error),
+	   "a key of %zu bytes", length);
+	while (velt_page_next_row(page, &error) == VELT_PAGE_MORE)
+		;
+	is_int(velt_page_row_key(page).length, is_long ? 0 : length + 1,
+		   "... names its row or not");
+	free(body);
+	free(text);
+	velt_page_free(page);
+	velt_layout_free(layout);
+}
+
 /* ----------
  * Rows
  * ----------
@@ -1467,6 +1501,8 @@ test_page(void)
 		test_member(&member_cases[i]);
 	test_echoes();
 	test_long_message();
+	test_long_strings(65532, false);
+	test_long_strings(65533, true);
 	for (size_t i = 0; i < LENGTH_OF(rows_cases); i++)
 		test_rows(&rows_cases[i]);
 	test_deep_pointer();
