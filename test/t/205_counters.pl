@@ -6,6 +6,9 @@ use warnings;
 
 use Cwd qw(abs_path);
 use FindBin;
+use IO::Compress::Gzip qw(gzip);
+use MIME::Base64 qw(encode_base64);
+use POSIX qw(sysconf _SC_CLK_TCK);
 use PostgreSQL::Test::Utils;
 use Test::More;
 use VeltClient;
@@ -68,6 +71,70 @@ costs(
 	'SELECT count(api_key_name) FROM ('
 	  . join(' UNION ALL ', map { "SELECT * FROM w$_.api_keys" } 1 .. 4)
 	  . ') AS k', 40, 300_000);
+
+# ---- columns
+
+# A row of 16 MB, of which a table shows as many values as it can have columns.
+my $ncolumns = 1590;
+my $row = join(',',
+	(map { "\"m$_\":\"v\"" } 1 .. $ncolumns),
+	('"other":"value"') x 1_000_000);
+my $reply = '{"result":{"status":"success","data":[{"id":"k",' . $row . '}]}}';
+my $zipped;
+
+gzip(\$reply => \$zipped) or die;
+$api->faults(
+	[
+		{
+			endpoint => 'apikeys/get',
+			do => {
+				status => 200,
+				body_base64 => encode_base64($zipped, ''),
+				headers => { 'content-encoding' => 'gzip' }
+			}
+		}
+	]);
+for ([ narrow => 1 ], [ wide => $ncolumns ])
+{
+	my ($table, $n) = @$_;
+
+	$session->query("CREATE FOREIGN TABLE $table ("
+		  . join(', ',
+			map { "m$_ text OPTIONS (json_pointer '/m$_')" } 1 .. $n)
+		  . ") SERVER w1 OPTIONS (resource 'api_keys')");
+}
+
+# What the backend has used of a processor, in ms.
+sub cpu_ms
+{
+	my $stat = slurp_file('/proc/' . $session->pid . '/stat');
+	my @fields = split ' ', $stat =~ s/.*\) //sr;
+
+	return ($fields[11] + $fields[12]) * 1000 / sysconf(_SC_CLK_TCK);
+}
+
+# How much of that a query takes, the least of three times.
+sub query_cpu_ms
+{
+	my ($query) = @_;
+	my $least;
+
+	for (1 .. 3)
+	{
+		my $before = cpu_ms();
+
+		is($session->value($query), '1', $query);
+		my $ms = cpu_ms() - $before;
+		$least = $ms if !defined $least || $ms < $least;
+	}
+	return $least;
+}
+
+my $narrow = query_cpu_ms('SELECT count(t) FROM narrow AS t');
+my $wide = query_cpu_ms('SELECT count(t) FROM wide AS t');
+cmp_ok($wide, '<', 3 * $narrow + 200,
+	"$ncolumns values of a row take $wide ms, where one takes $narrow");
+$api->faults([]);
 
 # ---- instructions
 
