@@ -20,6 +20,7 @@ CLIENT_OBJS = \
 	src/client/cursor.o \
 	src/client/error.o \
 	src/client/event_loop.o \
+	src/client/gunzip.o \
 	src/client/handle.o \
 	src/client/json.o \
 	src/client/json_pointer.o \
@@ -87,12 +88,12 @@ BUILDS := $(filter-out clean distclean maintainer-clean uninstall installcheck,\
 	$(USES_PGXS))
 
 PKG_CONFIG ?= pkg-config
-CLIENT_LIBS := $(if $(BUILDS),$(shell $(PKG_CONFIG) --libs 'libcurl >= 7.87' json-c))
-CLIENT_CPPFLAGS := $(if $(BUILDS),$(shell $(PKG_CONFIG) --cflags libcurl json-c))
+CLIENT_LIBS := $(if $(BUILDS),$(shell $(PKG_CONFIG) --libs 'libcurl >= 7.87' json-c zlib))
+CLIENT_CPPFLAGS := $(if $(BUILDS),$(shell $(PKG_CONFIG) --cflags libcurl json-c zlib))
 ifneq ($(BUILDS),)
 ifeq ($(CLIENT_LIBS),)
-$(error libcurl 7.87 or later, or json-c, was not found by $(PKG_CONFIG): install \
-	libcurl4-openssl-dev, libjson-c-dev and pkgconf, or their equals elsewhere)
+$(error libcurl 7.87 or later, json-c or zlib was not found by $(PKG_CONFIG): install \
+	libcurl4-openssl-dev, libjson-c-dev, zlib1g-dev and pkgconf, or their equals elsewhere)
 endif
 endif
 

@@ -385,7 +385,8 @@ TABLE tokens;
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data", []]]}}]'
 TABLE tokens;
 \set ok `:calm`
--- a list of keys whose keys are none
+-- a list of keys whose keys are none; all of them are asked for at once
+ALTER SERVER velt OPTIONS (max_concurrency '32');
 \! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/0/id"]]}}]'
 SELECT state, detail FROM failure('SELECT count(*) FROM auth_tokens');
 \! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/7/id", null]]}}]'
@@ -395,6 +396,7 @@ SELECT state, detail FROM failure('SELECT count(*) FROM auth_tokens');
 \! $VELT_SIM faults '[{"times": 1, "endpoint": "apikeys/get", "do": {"edit": [["/result/data/24/id", 25]]}}]'
 SELECT id FROM api_keys OFFSET 24;
 \echo `:requests`
+ALTER SERVER velt OPTIONS (DROP max_concurrency);
 -- what is not said is not wrong
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/apiKey"]]}}]'
 TABLE tokens;
@@ -573,11 +575,29 @@ TABLE keys;
 TABLE keys;
 TABLE keys;
 \echo `:requests`
--- what libcurl cannot decompress will not pass: gzip of two members
+-- gzip data of two members
 ALTER SERVER velt OPTIONS (DROP retry_timeout);
-\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAEIRB2sC/6tWKkotLs0pUbKqViouSSwpLVayAgCAZzn2FAAAAB+LCABCEQdrAv9TKi5NTk4tLlbSUUpJLElUsoqOra0FAFU4vBAVAAAA", "headers": {"content-encoding": "gzip"}}}]'
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAAAAAAACA6tWKkotLs0pUbKqViouSSwpLVayUiouTU5OLS5W0gEAr1ksGR4AAAAfiwgAAAAAAAIDU0pJLElUsoquVspMUbJSKkvNKYlPLMiMz06tjDdU0lEqqSxIBYqXpBaXZOalK9XG1tYCAOoEtEczAAAA", "headers": {"content-encoding": "gzip"}}}]'
+SELECT id FROM api_keys;
+-- ... followed by padding
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAAAAAAACA6tWKkotLs0pUbKqViouSSwpLVayUiouTU5OLS5W0gEAr1ksGR4AAAAfiwgAAAAAAAIDU0pJLElUsoquVspMUbJSKkvNKYlPLMiMz06tjDdU0lEqqSxIBYqXpBaXZOalK9XG1tYCAOoEtEczAAAAAAAAAAAAAA==", "headers": {"content-encoding": "gzip"}}}]'
+SELECT id FROM api_keys;
+-- ... by other bytes
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAAAAAAACA6tWKkotLs0pUbKqViouSSwpLVayUiouTU5OLS5W0gEAr1ksGR4AAAAfiwgAAAAAAAIDU0pJLElUsoquVspMUbJSKkvNKYlPLMiMz06tjDdU0lEqqSxIBYqXpBaXZOalK9XG1tYCAOoEtEczAAAAbW9yZQ==", "headers": {"content-encoding": "gzip"}}}]'
+SELECT state, detail FROM failure('TABLE keys');
+-- ... that breaks off
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAAAAAAACAw3JQQqAIBAF0Lv8dZu2XiVCBh1CkpDmG8jg3XP7nuNV65UIDqOwGwKsp6Rm2JCFgnA4Sl7+aWWUVuKtI+6rOZoupxrLc2Gecw==", "headers": {"content-encoding": "gzip"}}}]'
 SELECT state, detail FROM failure('TABLE keys');
 \echo `:requests`
+-- encoded in other ways, which the headers say
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "eyJyZXN1bHQiOnsic3RhdHVzIjoic3VjY2VzcyIsImRhdGEiOlt7ImlkIjoidmVsdF9hcGlfa2V5XzEiLCJ0eXBlIjoidGVzdGluZyJ9XX19", "headers": {"content-encoding": "br"}}}]'
+SELECT state, detail FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "H4sIAAAAAAACA5Pv5mAAASZm3pOOXA0KAqwXdv8pnb0tTtWJTdZp0oRn0ice3C3+Pe9x6OupHHyLN0gzrVm+JO3GhNamAguvuH+ZqVPCHq1VfrfacpbecqnTxYnziv89OG27KhBoJADc0wJ1WwAAAA==", "headers": {"content-encoding": "gzip, gzip"}}}]'
+SELECT state, detail FROM failure('TABLE keys');
+\! $VELT_SIM faults '[{"do": {"status": 200, "body_base64": "eyJyZXN1bHQiOnsic3RhdHVzIjoic3VjY2VzcyIsImRhdGEiOlt7ImlkIjoidmVsdF9hcGlfa2V5XzEiLCJ0eXBlIjoidGVzdGluZyJ9XX19", "headers": {"content-encoding": "identity"}}}]'
+SELECT id FROM api_keys;
+\echo `:requests`
+\! $VELT_SIM faults '[]'
 ALTER SERVER velt OPTIONS (retry_timeout '0');
 -- nobody there
 ALTER SERVER velt OPTIONS (SET api_url 'http://127.0.0.1:1');

@@ -108,24 +108,18 @@ read_key(VeltPage *page, VeltString *key, VeltError *error)
 	return false;
 }
 
-bool
+VeltPageStatus
 velt_backlog_add_listed(VeltBacklog *backlog, VeltPage *page,
 						VeltError *error)
 {
-	VeltPageStatus status;
+	VeltPageStatus status = velt_page_next_row(page, error);
+	VeltString	key;
 
-	while ((status = velt_page_next_row(page, error)) != VELT_PAGE_END)
-	{
-		VeltString	key;
-
-		if (status == VELT_PAGE_FAILED)
-			return false;
-		if (status == VELT_PAGE_FOUND &&
-			(!read_key(page, &key, error) ||
-			 !velt_backlog_add(backlog, &key, 1, 0, NULL, error)))
-			return false;
-	}
-	return true;
+	if (status == VELT_PAGE_FOUND &&
+		(!read_key(page, &key, error) ||
+		 !velt_backlog_add(backlog, &key, 1, 0, NULL, error)))
+		return VELT_PAGE_FAILED;
+	return status;
 }
 
 /* Adds the next slice of the filter, if one is left. */

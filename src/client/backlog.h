@@ -51,9 +51,13 @@ extern bool velt_backlog_add_first(VeltBacklog *backlog,
 								   int page_size, void *tag,
 								   VeltError *error);
 
-/* Adds a question for each key on a page, whose rows' first value it is. */
-extern bool velt_backlog_add_listed(VeltBacklog *backlog, VeltPage *page,
-									VeltError *error);
+/*
+ * Step to the next row of a page, and add a question for the key in it, which
+ * is the row's first value.
+ */
+extern VeltPageStatus velt_backlog_add_listed(VeltBacklog *backlog,
+											  VeltPage *page,
+											  VeltError *error);
 
 /* Takes a chain to be gone on with, before all others. */
 extern void velt_backlog_return(VeltBacklog *backlog, VeltChain *chain);

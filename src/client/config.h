@@ -26,6 +26,7 @@ typedef struct VeltTransportConfig
 	int			retry_timeout_ms;	/* 0: never retry */
 	int			max_concurrency;
 	int			max_requests_per_minute;	/* 0: as many as there are */
+	size_t		max_response_bytes; /* 0: no limit */
 } VeltTransportConfig;
 
 /* Copies all strings; false when memory is out, what was copied is to be freed. */

@@ -30,6 +30,7 @@ typedef struct Fetch
 	VeltTransfer *transfer;		/* NULL once it has ended */
 	int64_t		number;			/* in the order of their start */
 	int			attempts;
+	size_t		held;			/* bytes in the page */
 	void	   *tag;			/* of its chain */
 	bool		rowless;		/* there is nothing in the page */
 	size_t		nkeys_done;		/* so many keys have no further page */
@@ -47,6 +48,7 @@ struct VeltCursor
 	VeltLayout *layout;
 
 	VeltCursor *feeder;			/* lists the keys, or NULL */
+	VeltPage   *listed;			/* its page whose keys are being asked for */
 	VeltCursor *probe;			/* asks whether the workspace exists */
 
 	VeltBacklog backlog;
@@ -168,6 +170,7 @@ free_fetches(FetchList *list)
 			if (fetch->attempts > 0)
 				fetch->cursor->spec.stats->in_flight--;
 		}
+		velt_transport_release(fetch->cursor->transport, fetch->held);
 		velt_chain_free(fetch->chain);
 		velt_page_free(fetch->page);
 		free(fetch);
@@ -196,10 +199,20 @@ velt_cursor_close(VeltCursor *cursor)
  * ----------
  */
 
-/* The fetch is over; its memory may serve another. */
+/* Forgets what the page holds. */
+static void
+empty_page(Fetch *fetch, VeltString key)
+{
+	velt_transport_release(fetch->cursor->transport, fetch->held);
+	fetch->held = 0;
+	velt_page_begin(fetch->page, key);
+}
+
+/* The fetch is over; its page, which is empty, may serve another. */
 static void
 retire(Fetch *fetch)
 {
+	empty_page(fetch, velt_string(NULL, 0));
 	velt_chain_free(fetch->chain);
 	fetch->chain = NULL;
 	TAILQ_INSERT_HEAD(&fetch->cursor->unused, fetch, link);
@@ -287,8 +300,7 @@ begin_attempt(void *owner)
 	VeltCursor *cursor = fetch->cursor;
 	VeltScanStats *stats = cursor->spec.stats;
 
-	velt_page_begin(fetch->page,
-					velt_chain_key(fetch->chain, cursor->spec.resource));
+	empty_page(fetch, velt_chain_key(fetch->chain, cursor->spec.resource));
 	stats->requests++;
 	if (fetch->attempts++ > 0)
 		stats->retries++;
@@ -306,8 +318,11 @@ static bool
 receive_bytes(void *owner, int http_status, const char *bytes, size_t length,
 			  VeltError *error)
 {
-	return velt_page_receive(((Fetch *) owner)->page, http_status, bytes,
-							 length, error);
+	Fetch	   *fetch = owner;
+
+	fetch->held += length;
+	velt_transport_hold(fetch->cursor->transport, length);
+	return velt_page_receive(fetch->page, http_status, bytes, length, error);
 }
 
 static bool
@@ -614,36 +629,62 @@ restart_feeder(VeltCursor *cursor, VeltError *error)
 	if (cursor->nhanded > 0 || !velt_cursor_restart(cursor->feeder, error))
 		return false;
 	drop_all(cursor);
+	cursor->listed = NULL;
 	return true;
 }
 
-/* Keeps enough keys at hand that no request waits for the feeder's. */
+/* Ask the feeder for its next page; *wait if none has come. */
+static bool
+next_listed(VeltCursor *cursor, bool *wait, VeltError *error)
+{
+	cursor->listed = NULL;
+	switch (velt_cursor_next_page(cursor->feeder, &cursor->listed, error))
+	{
+		case VELT_CURSOR_PAGE:
+			return true;
+		case VELT_CURSOR_WAIT:
+			*wait = true;
+			return true;
+		case VELT_CURSOR_END:
+			velt_cursor_close(cursor->feeder);
+			cursor->feeder = NULL;
+			return true;
+		case VELT_CURSOR_FAILED:
+			return restart_feeder(cursor, error);
+	}
+	return false;
+}
+
+/* Take the next key from the feeder's page; *wait if that goes on later. */
+static bool
+refill_from_page(VeltCursor *cursor, bool *wait, VeltError *error)
+{
+	VeltPageStatus status = VELT_PAGE_END;
+
+	if (cursor->listed != NULL)
+		status = velt_backlog_add_listed(&cursor->backlog, cursor->listed,
+										 error);
+	if (status == VELT_PAGE_END)
+		return next_listed(cursor, wait, error);
+	if (status == VELT_PAGE_MORE)
+	{
+		velt_transport_drive_soon(cursor->transport);
+		*wait = true;
+	}
+	return status != VELT_PAGE_FAILED;
+}
+
+/* Keep enough keys in the backlog that no request waits for the feeder's. */
 static bool
 refill(VeltCursor *cursor, VeltError *error)
 {
-	while (cursor->feeder != NULL &&
+	bool		wait = false;
+
+	while (cursor->feeder != NULL && !wait &&
 		   cursor->backlog.nchains < cursor->spec.max_concurrency)
 	{
-		VeltPage   *page;
-
-		switch (velt_cursor_next_page(cursor->feeder, &page, error))
-		{
-			case VELT_CURSOR_PAGE:
-				if (!velt_backlog_add_listed(&cursor->backlog, page,
-											 error))
-					return false;
-				break;
-			case VELT_CURSOR_WAIT:
-				return true;
-			case VELT_CURSOR_END:
-				velt_cursor_close(cursor->feeder);
-				cursor->feeder = NULL;
-				return true;
-			case VELT_CURSOR_FAILED:
-				if (!restart_feeder(cursor, error))
-					return false;
-				break;
-		}
+		if (!refill_from_page(cursor, &wait, error))
+			return false;
 	}
 	return true;
 }
@@ -840,7 +881,7 @@ velt_cursor_has_news(const VeltCursor *cursor)
 	/* keys have come, and there is room to ask for what they have */
 	if (feeder != NULL && cursor->failed_number == 0 &&
 		cursor->nopen < open_allowed(cursor) &&
-		velt_cursor_has_news(feeder))
+		(cursor->listed != NULL || velt_cursor_has_news(feeder)))
 		return true;
 	if (!TAILQ_EMPTY(&cursor->in_flight))
 		return false;

@@ -115,6 +115,7 @@ velt_handle_headers(const VeltTransportConfig *config, VeltError *error)
 	const char *const *name = config->auth_header ? one : token_headers;
 	bool		ok = (add_header(&list, "Content-Type", "application/json") &&
 					  add_header(&list, "Accept", "application/json") &&
+					  add_header(&list, "Accept-Encoding", "gzip") &&
 					  add_header(&list, "x-velt-workspace-id",
 								 config->credentials.workspace_id));
 
@@ -165,7 +166,6 @@ set_http(CURL *easy, const VeltTransportConfig *config,
 	code |= curl_easy_setopt(easy, CURLOPT_HEADEROPT,
 							 (long) CURLHEADER_SEPARATE);
 	code |= curl_easy_setopt(easy, CURLOPT_USERAGENT, config->user_agent);
-	code |= curl_easy_setopt(easy, CURLOPT_ACCEPT_ENCODING, "");
 	/* one request a connection: a stalled one delays no other */
 	code |= curl_easy_setopt(easy, CURLOPT_HTTP_VERSION,
 							 (long) CURL_HTTP_VERSION_1_1);

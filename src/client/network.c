@@ -252,8 +252,8 @@ velt_network_close_idle(VeltNetwork *network)
 /* ----------
  * The clock of deadlines
  *
- * The time between two calls, in which a query does something else or a
- * cursor is not fetched from, does not count.  Nor does the time in which a
+ * It runs while the caller waits or drives.  The time between, in which a
+ * query does something else or does not fetch, does not count.  Nor does the time in which a
  * caller that announced a wait did not wait: the process was stopped, or the
  * machine slept.
  * ----------
@@ -437,8 +437,9 @@ velt_network_kick(VeltNetwork *network, VeltError *error)
 	return velt_network_arm(network, error);
 }
 
+/* Note which attempts curl has ended; their bytes may wait to be processed. */
 static void
-end_finished(VeltNetwork *network)
+note_delivered(VeltNetwork *network)
 {
 	CURLM	   *multi = velt_event_loop_multi(network->loop);
 	CURLMsg    *message;
@@ -446,29 +447,36 @@ end_finished(VeltNetwork *network)
 
 	while ((message = curl_multi_info_read(multi, &left)) != NULL)
 	{
-		CURLcode	code = message->data.result;
 		VeltTransfer *transfer;
 
 		if (message->msg != CURLMSG_DONE)
 			continue;
 		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &transfer);
-		velt_transport_finish(transfer, code);
+		transfer->delivered = true;
+		transfer->code = message->data.result;
 	}
 }
 
-/* Attempts that still run after the first look were not lost in a gap. */
+/*
+ * Attempts that still run, with all processed that had come in a gap, were not
+ * lost in it.
+ */
 static void
 end_sleep(VeltTransport *transport)
 {
 	VeltTransfer *transfer;
 
 	TAILQ_FOREACH(transfer, &transport->running, link)
-		transfer->slept = false;
+		transfer->slept = transfer->slept && velt_transfer_is_behind(transfer);
 }
 
-/* End what is overdue and start what is queued, of all busy transports. */
+/*
+ * Process what has come, end what is overdue and start what is queued, of all
+ * busy transports.
+ */
 static bool
-run_transports(VeltNetwork *network, bool *started, VeltError *error)
+run_transports(VeltNetwork *network, size_t *budget, bool *started,
+			   VeltError *error)
 {
 	VeltTransport *transport = TAILQ_FIRST(&network->busy);
 
@@ -478,6 +486,8 @@ run_transports(VeltNetwork *network, bool *started, VeltError *error)
 		/* it may become idle, which moves none of the others */
 		VeltTransport *next = TAILQ_NEXT(transport, link);
 
+		if (!velt_transport_process(transport, budget))
+			network->unprocessed = true;
 		end_sleep(transport);
 		velt_transport_end_overdue(transport);
 		if (!velt_transport_start_queued(transport, started, error))
@@ -490,8 +500,10 @@ run_transports(VeltNetwork *network, bool *started, VeltError *error)
 static bool
 drive(VeltNetwork *network, VeltError *error)
 {
+	size_t		budget = VELT_SLICE_BYTES;
 	bool		more = true;
 
+	network->unprocessed = false;
 	if (velt_network_is_open(network) &&
 		!velt_event_loop_run(network->loop, error))
 		return false;
@@ -499,14 +511,23 @@ drive(VeltNetwork *network, VeltError *error)
 	{
 		more = false;
 		if (velt_network_is_open(network))
-			end_finished(network);
-		if (!run_transports(network, &more, error))
+			note_delivered(network);
+		if (!run_transports(network, &budget, &more, error))
 			return false;
 		if (more && !velt_network_kick(network, error))
 			return false;
 	}
-	network->has_work = more;
+	network->has_work = more || network->unprocessed;
 	return velt_network_arm(network, error);
+}
+
+/* Let the clock run from now on, also if nothing waited until now. */
+static void
+resume_clock(VeltNetwork *network)
+{
+	if (network->stopped_ms != 0)
+		network->behind_ms += velt_event_loop_now() - network->stopped_ms;
+	network->stopped_ms = 0;
 }
 
 bool
@@ -515,11 +536,13 @@ velt_network_drive(VeltNetwork *network, VeltError *error)
 	sigset_t	saved;
 	bool		ok;
 
+	resume_clock(network);
 	velt_network_block_signals(&saved);
 	network->driving = true;
 	ok = drive(network, error);
 	network->driving = false;
 	velt_network_restore_signals(&saved);
+	network->stopped_ms = velt_event_loop_now();
 	return ok;
 }
 

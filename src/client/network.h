@@ -11,8 +11,8 @@
  * connection beyond that waits until another one is closed.
  *
  * Time counts, against deadlines and between retries, only while the caller
- * waits, from velt_network_enter to velt_network_leave: a query that does not
- * fetch does not run out of time.
+ * drives or waits, from velt_network_enter to velt_network_leave: a query that
+ * does not fetch does not run out of time.
  */
 #ifndef VELT_CLIENT_NETWORK_H
 #define VELT_CLIENT_NETWORK_H
@@ -82,13 +82,16 @@ extern void velt_network_close(VeltNetwork *network);
 extern void velt_network_enter(VeltNetwork *network);
 extern void velt_network_leave(VeltNetwork *network);
 
-/* Do what can be done without waiting. */
+/*
+ * Do what can be done without waiting, and with at most 64 kB of what has
+ * come: there may be more work afterwards.
+ */
 extern bool velt_network_drive(VeltNetwork *network, VeltError *error);
 
 /*
  * Return whether velt_network_drive has something to do at once, which the
- * descriptor does not tell: a transfer ended as it was submitted, or was
- * cancelled, so that another can start.
+ * descriptor does not tell: bytes are left to process, or a transfer ended as
+ * it was submitted, or was cancelled, so that another can start.
  */
 extern bool velt_network_has_work(const VeltNetwork *network);
 

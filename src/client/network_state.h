@@ -30,6 +30,7 @@ struct VeltNetwork
 	int			wanted;			/* ... for a request that waits; 0: none */
 
 	bool		driving;		/* within velt_network_drive */
+	bool		unprocessed;	/* work is left for the next call to drive */
 	bool		has_work;		/* see velt_network_has_work */
 	VeltAttemptLog log;
 
@@ -53,6 +54,8 @@ struct VeltTransport
 	struct VeltTransferList running;
 	int			ntransfers;		/* in all three lists */
 	int			nrunning;
+	size_t		held;			/* bytes of responses, delivered and in pages */
+	bool		paused;			/* an attempt waits for room for more */
 	bool		starved;		/* the first queued one lacks a descriptor */
 	bool		is_api;			/* it has replied as the API does */
 
@@ -109,8 +112,15 @@ extern int64_t velt_transport_next_due(const VeltTransport *transport);
 extern bool velt_transport_start_queued(VeltTransport *transport,
 										bool *started, VeltError *error);
 
-/* Take note of an attempt that curl has ended. */
-extern void velt_transport_finish(VeltTransfer *transfer, CURLcode code);
+
+/* Return whether the transfer may receive more bytes now. */
+extern bool velt_transport_has_room(const VeltTransfer *transfer);
+
+/*
+ * Process bytes that libcurl has delivered, as long as *budget lasts.  False
+ * if there are more.
+ */
+extern bool velt_transport_process(VeltTransport *transport, size_t *budget);
 
 /* End attempts that have run out of time. */
 extern void velt_transport_end_overdue(VeltTransport *transport);

@@ -17,12 +17,15 @@
 #include <sys/socket.h>
 
 #include "client/handle.h"
+#include "client/network_state.h"
 
 /*
  * All header lines of a response, with 1xx responses and trailers.  Usual are
  * 1 kB; servers themselves refuse requests with more than 8 or 16.
  */
 #define MAX_HEADER_BYTES	(64 * 1024)
+
+static void begin_body(VeltTransfer *transfer);
 
 /* ----------
  * Callbacks, from within libcurl
@@ -52,7 +55,7 @@ allow_resend(VeltTransfer *transfer)
 		transfer->stats->retries++;
 	}
 	transfer->resend_free = false;
-	transfer->sink->begin(transfer->owner);
+	begin_body(transfer);
 	return true;
 }
 
@@ -198,7 +201,36 @@ begin_headers(VeltTransfer *transfer)
 	transfer->headers_complete = false;
 	transfer->retry_after = false;
 	transfer->has_length = false;
-	transfer->has_encoding = false;
+	transfer->chunked = false;
+	transfer->compressed = false;
+}
+
+/*
+ * Note the coding that a Content-Encoding or Transfer-Encoding header names:
+ * the only one that is allowed there, once, or "identity".
+ */
+static bool
+note_coding(VeltTransfer *transfer, const char *name, const char *at,
+			const char *end, const char *allowed, bool *noted)
+{
+	size_t		length;
+
+	while (at < end && isspace((unsigned char) *at))
+		at++;
+	while (end > at && isspace((unsigned char) end[-1]))
+		end--;
+	length = end - at;
+	if (length == 0 ||
+		(length == strlen("identity") &&
+		 strncasecmp(at, "identity", length) == 0))
+		return true;
+	if (*noted || length != strlen(allowed) ||
+		strncasecmp(at, allowed, length) != 0)
+		return velt_error_set(&transfer->error, VELT_ERROR_NO_ENVELOPE,
+							  "The response has a %.*s other than %s.",
+							  (int) strlen(name) - 1, name, allowed);
+	*noted = true;
+	return true;
 }
 
 /* Notes a line of the headers, or their end; false with the error set. */
@@ -206,21 +238,29 @@ static bool
 note_header(VeltTransfer *transfer, const char *line, size_t length)
 {
 	static const char length_name[] = "Content-Length:";
+	static const char content_name[] = "Content-Encoding:";
+	static const char transfer_name[] = "Transfer-Encoding:";
+	const char *end = line + length;
 
 	if (is_header(line, length, "HTTP/"))
 		begin_headers(transfer);
 	else if (is_header(line, length, length_name))
-		return note_lengths(transfer, line + strlen(length_name),
-							line + length);
-	else if (is_header(line, length, "Transfer-Encoding:"))
-		transfer->has_encoding = true;
+		return note_lengths(transfer, line + strlen(length_name), end);
+	else if (is_header(line, length, content_name))
+		return note_coding(transfer, content_name,
+						   line + strlen(content_name), end, "gzip",
+						   &transfer->compressed);
+	else if (is_header(line, length, transfer_name))
+		return note_coding(transfer, transfer_name,
+						   line + strlen(transfer_name), end, "chunked",
+						   &transfer->chunked);
 	else if (is_header(line, length, "Retry-After:"))
 		transfer->retry_after = true;
 	else if (line[0] == '\r' || line[0] == '\n')
 	{
 		transfer->headers_complete = true;
 		/* with chunks the length does not matter */
-		return !transfer->has_length || transfer->has_encoding ||
+		return !transfer->has_length || transfer->chunked ||
 			transfer->sink->expect(transfer->owner, transfer->length,
 								   &transfer->error);
 	}
@@ -256,16 +296,133 @@ velt_transfer_http_status(const VeltTransfer *transfer)
 	return (int) status;
 }
 
+/*
+ * Takes bytes of the body.  They are processed later, outside of libcurl,
+ * which is told to wait when there are enough of them.
+ */
 static size_t
 receive_body(char *bytes, size_t size, size_t count, void *data)
 {
 	VeltTransfer *transfer = data;
+	size_t		length = size * count;
 
-	if (transfer->sink->receive(transfer->owner,
+	if (!velt_transport_has_room(transfer))
+	{
+		transfer->paused = transfer->transport->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (!velt_buffer_append(&transfer->input, bytes, length))
+	{
+		velt_error_out_of_memory(&transfer->error);
+		return CURL_WRITEFUNC_ERROR;
+	}
+	velt_transport_hold(transfer->transport, length);
+	transfer->received += length;
+	return length;
+}
+
+/* ----------
+ * Processing what libcurl has delivered
+ * ----------
+ */
+
+static size_t
+input_length(const VeltTransfer *transfer)
+{
+	return transfer->input.length - transfer->input_start;
+}
+
+bool
+velt_transfer_has_input(const VeltTransfer *transfer)
+{
+	return input_length(transfer) > 0;
+}
+
+bool
+velt_transfer_is_behind(const VeltTransfer *transfer)
+{
+	return transfer->paused || transfer->delivered ||
+		velt_transfer_has_input(transfer);
+}
+
+/* Forgets the first bytes of the input, or all of it. */
+static void
+drop_input(VeltTransfer *transfer, size_t length)
+{
+	velt_transport_release(transfer->transport, length);
+	transfer->input_start += length;
+	if (transfer->input_start == transfer->input.length)
+		transfer->input.length = transfer->input_start = 0;
+}
+
+/* Hands bytes over to the owner. */
+static bool
+hand_over(VeltTransfer *transfer, const char *bytes, size_t length)
+{
+	return length == 0 ||
+		transfer->sink->receive(transfer->owner,
 								velt_transfer_http_status(transfer), bytes,
-								size * count, &transfer->error))
-		return size * count;
-	return CURL_WRITEFUNC_ERROR;
+								length, &transfer->error);
+}
+
+static bool
+decompress(VeltTransfer *transfer, const char *input, size_t length,
+		   size_t *nread, size_t *nwritten)
+{
+	static char output[VELT_SLICE_BYTES];	/* of the slice being processed */
+
+	if (transfer->gunzip == NULL &&
+		(transfer->gunzip = velt_gunzip_create()) == NULL)
+		return velt_error_out_of_memory(&transfer->error);
+	return velt_gunzip_step(transfer->gunzip, input, length, output,
+							sizeof(output), nread, nwritten,
+							&transfer->error) &&
+		hand_over(transfer, output, *nwritten);
+}
+
+bool
+velt_transfer_process(VeltTransfer *transfer, size_t *bytes)
+{
+	const char *input = transfer->input.data + transfer->input_start;
+	size_t		length = input_length(transfer);
+	size_t		nwritten = 0;
+	bool		ok;
+
+	if (length > VELT_SLICE_BYTES)
+		length = VELT_SLICE_BYTES;
+	if (transfer->compressed)
+		ok = decompress(transfer, input, length, &length, &nwritten);
+	else
+	{
+		nwritten = length;
+		ok = hand_over(transfer, input, length);
+	}
+	*bytes = length > nwritten ? length : nwritten;
+	drop_input(transfer, length);
+	return ok;
+}
+
+void
+velt_transfer_resume(VeltTransfer *transfer)
+{
+	if (!transfer->paused || !velt_transport_has_room(transfer))
+		return;
+	transfer->paused = false;
+	/* calls receive_body */
+	(void) curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+}
+
+/* Makes the transfer ready for the body of another response. */
+static void
+begin_body(VeltTransfer *transfer)
+{
+	drop_input(transfer, input_length(transfer));
+	velt_gunzip_free(transfer->gunzip);
+	transfer->gunzip = NULL;
+	transfer->received = transfer->grace = 0;
+	transfer->paused = false;
+	transfer->delivered = false;
+	transfer->sink->begin(transfer->owner);
 }
 
 /* ----------
@@ -317,6 +474,9 @@ velt_transfer_create(const VeltTransportConfig *config,
 void
 velt_transfer_free(VeltTransfer *transfer)
 {
+	drop_input(transfer, input_length(transfer));
+	velt_buffer_free(&transfer->input);
+	velt_gunzip_free(transfer->gunzip);
 	free(transfer->url);
 	free(transfer->body);
 	free(transfer);
@@ -346,7 +506,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	transfer->died = false;
 	transfer->error.kind = VELT_ERROR_NONE;
 	transfer->curl_message[0] = '\0';
-	transfer->sink->begin(transfer->owner);
+	begin_body(transfer);
 
 	curl_easy_setopt(easy, CURLOPT_PRIVATE, transfer);
 	curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
@@ -584,7 +744,9 @@ velt_transfer_judge(VeltTransfer *transfer, CURLcode code, VeltError *error)
 		*error = transfer->error;
 	else if (transfer->died)
 		describe_failure(transfer, code, error);
-	else if (transfer->sink->check(transfer->owner,
+	else if ((transfer->gunzip == NULL ||
+			  velt_gunzip_finish(transfer->gunzip, error)) &&
+			 transfer->sink->check(transfer->owner,
 								   velt_transfer_http_status(transfer),
 								   error))
 		return true;

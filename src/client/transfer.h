@@ -11,8 +11,10 @@
 #include <curl/curl.h>
 #include <sys/queue.h>
 
+#include "client/buffer.h"
 #include "client/config.h"
 #include "client/event_loop.h"
+#include "client/gunzip.h"
 #include "client/retry.h"
 #include "client/sink.h"
 
@@ -25,7 +27,7 @@
 struct VeltTransfer
 {
 	TAILQ_ENTRY(VeltTransfer) link;
-	struct VeltTransport *transport;	/* for the transport alone */
+	struct VeltTransport *transport;
 	VeltEventLoop *loop;
 	const VeltTransportConfig *config;
 	VeltTransportStats *stats;
@@ -37,8 +39,8 @@ struct VeltTransfer
 	VeltRetry	retry;
 	int64_t		not_before_ms;	/* when a backoff ends; 0: none */
 	bool		slept;			/* it ran while nobody drove */
-	bool		fresh;			/* the next attempt needs a new connection */
 	bool		resend_free;	/* ... and its connection may be lost for that */
+	bool		fresh;			/* the next attempt needs a new connection */
 
 	/* of the attempt at hand */
 	CURL	   *easy;			/* NULL while queued */
@@ -48,11 +50,23 @@ struct VeltTransfer
 	bool		headers_complete;
 	bool		connects;		/* it needs a new connection */
 	bool		retry_after;	/* the response has such a header */
-	bool		has_encoding;	/* ... and a Transfer-Encoding */
+	bool		chunked;		/* ... and is sent in chunks */
+	bool		compressed;		/* ... and is gzip data */
 	bool		has_length;		/* ... and a Content-Length: */
 	uint64_t	length;
 	int			sockets[VELT_SOCKETS_NOTED];	/* opened for it; -1: none */
 	bool		died;			/* the exchange broke off */
+
+	/* bytes of the body that libcurl has delivered */
+	VeltBuffer	input;
+	size_t		input_start;	/* bytes of it that were processed */
+	uint64_t	received;		/* bytes of it in all */
+	uint64_t	grace;			/* ... that may still come; 0: in time */
+	bool		paused;			/* libcurl holds back more */
+	bool		delivered;		/* libcurl has ended the attempt ... */
+	CURLcode	code;			/* ... with this code */
+	VeltGunzip *gunzip;			/* NULL: the body is not compressed */
+
 	VeltError	error;			/* why a callback ended it, or kind NONE */
 	char		curl_message[CURL_ERROR_SIZE];
 };
@@ -71,6 +85,24 @@ extern void velt_transfer_prepare(CURL *easy);
 /* Set the handle up for an attempt that begins now. */
 extern bool velt_transfer_begin(VeltTransfer *transfer, CURL *easy,
 								int64_t now_ms);
+
+/* Return whether delivered bytes are waiting to be processed. */
+extern bool velt_transfer_has_input(const VeltTransfer *transfer);
+
+/* Return whether there may be more in the socket than was processed. */
+extern bool velt_transfer_is_behind(const VeltTransfer *transfer);
+
+/*
+ * Decompress and hand over the next delivered bytes: at most a slice, of which
+ * *bytes is the size.  False with the transfer's error set if the response
+ * need not go on.
+ */
+#define VELT_SLICE_BYTES	((size_t) 64 * 1024)
+
+extern bool velt_transfer_process(VeltTransfer *transfer, size_t *bytes);
+
+/* Let libcurl deliver again, if it was paused and there is room. */
+extern void velt_transfer_resume(VeltTransfer *transfer);
 
 /* How long the attempt may take, as far as it has come, in ms. */
 extern int	velt_transfer_time_allowed(const VeltTransfer *transfer);

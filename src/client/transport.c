@@ -16,6 +16,9 @@
 
 #define MINUTE_MS			60000
 
+/* The most that a socket's receive buffer has by default on Linux: tcp_rmem. */
+#define MAX_KERNEL_BYTES	(6 * 1024 * 1024)
+
 /* ----------
  * Creation
  * ----------
@@ -144,7 +147,7 @@ velt_transport_next_due(const VeltTransport *transport)
 
 	TAILQ_FOREACH(transfer, &transport->running, link)
 	{
-		if (deadline(transfer) < due)
+		if (deadline(transfer) < due && !transfer->delivered)
 			due = deadline(transfer);
 	}
 	TAILQ_FOREACH(transfer, &transport->delayed, link)
@@ -510,8 +513,8 @@ velt_transport_refuse(VeltTransport *transport, const VeltError *error)
 	}
 }
 
-void
-velt_transport_finish(VeltTransfer *transfer, CURLcode code)
+static void
+finish(VeltTransfer *transfer, CURLcode code)
 {
 	VeltError	error;
 	bool		ok = velt_transfer_judge(transfer, code, &error);
@@ -519,7 +522,90 @@ velt_transport_finish(VeltTransfer *transfer, CURLcode code)
 	end_attempt(transfer, ok ? NULL : &error);
 }
 
-/* Sockets were read before: a response that has arrived counts. */
+/* ----------
+ * Bytes that have come
+ * ----------
+ */
+
+void
+velt_transport_hold(VeltTransport *transport, size_t bytes)
+{
+	transport->held += bytes;
+}
+
+void
+velt_transport_release(VeltTransport *transport, size_t bytes)
+{
+	transport->held -= bytes;
+	if (transport->paused)
+		transport->network->has_work = true;
+}
+
+bool
+velt_transport_has_room(const VeltTransfer *transfer)
+{
+	const VeltTransport *transport = transfer->transport;
+	size_t		most = transport->config.max_response_bytes * 2;
+
+	return transfer->input.length - transfer->input_start < VELT_SLICE_BYTES &&
+		(most == 0 || transport->held < most ||
+		 transfer == TAILQ_FIRST(&transport->running));
+}
+
+/* Process a slice of the transfer's input, or its end. */
+static void
+advance(VeltTransfer *transfer, size_t *budget)
+{
+	size_t		bytes;
+
+	if (!velt_transfer_has_input(transfer))
+	{
+		finish(transfer, transfer->code);
+		return;
+	}
+	if (!velt_transfer_process(transfer, &bytes))
+		finish(transfer, CURLE_WRITE_ERROR);
+	*budget -= bytes < *budget ? bytes : *budget;
+}
+
+bool
+velt_transport_process(VeltTransport *transport, size_t *budget)
+{
+	VeltTransfer *transfer = TAILQ_FIRST(&transport->running);
+
+	transport->paused = false;
+	while (transfer != NULL)
+	{
+		velt_transfer_resume(transfer);
+		transport->paused |= transfer->paused;
+		if (!velt_transfer_has_input(transfer) && !transfer->delivered)
+		{
+			transfer = TAILQ_NEXT(transfer, link);
+			continue;
+		}
+		if (*budget == 0)
+			return false;
+		advance(transfer, budget);
+		/* an owner may have ended others: look again from the start */
+		transfer = TAILQ_FIRST(&transport->running);
+	}
+	return true;
+}
+
+/*
+ * Return whether an overdue attempt may go on: a response that has arrived in
+ * time counts, but reading it takes several calls.  More than the kernel can
+ * have had of it has come later.
+ */
+static bool
+may_have_arrived(VeltTransfer *transfer)
+{
+	if (transfer->grace == 0)
+		transfer->grace = transfer->received + MAX_KERNEL_BYTES;
+	return velt_transfer_is_behind(transfer) &&
+		transfer->received < transfer->grace;
+}
+
 void
 velt_transport_end_overdue(VeltTransport *transport)
 {
@@ -530,7 +616,8 @@ velt_transport_end_overdue(VeltTransport *transport)
 	{
 		VeltError	error;
 
-		if (deadline(transfer) > now)
+		if (transfer->delivered || deadline(transfer) > now ||
+			may_have_arrived(transfer))
 		{
 			transfer = TAILQ_NEXT(transfer, link);
 			continue;
@@ -546,6 +633,12 @@ velt_transport_end_overdue(VeltTransport *transport)
  * What others may know
  * ----------
  */
+
+void
+velt_transport_drive_soon(VeltTransport *transport)
+{
+	transport->network->unprocessed = transport->network->has_work = true;
+}
 
 VeltPhase
 velt_transport_phase(const VeltTransport *transport)

@@ -46,6 +46,17 @@ extern VeltTransfer *velt_transport_submit(VeltTransport *transport,
 /* Ends a transfer at once; its owner hears nothing more of it. */
 extern void velt_transfer_cancel(VeltTransfer *transfer);
 
+/*
+ * Count bytes of responses that the transport's owners hold, or do not hold
+ * any more.  While there are more than twice max_response_bytes, only the
+ * oldest attempt goes on receiving.
+ */
+extern void velt_transport_hold(VeltTransport *transport, size_t bytes);
+extern void velt_transport_release(VeltTransport *transport, size_t bytes);
+
+/* Let velt_network_has_work be true: an owner will go on after a drive. */
+extern void velt_transport_drive_soon(VeltTransport *transport);
+
 extern VeltPhase velt_transport_phase(const VeltTransport *transport);
 extern VeltTransportStats velt_transport_stats(const VeltTransport *transport);
 

@@ -253,6 +253,7 @@ fill_config(VeltTransportConfig *config, const VeltSettings *settings,
 	config->connect_timeout_ms = settings->connect_timeout_ms;
 	config->request_timeout_ms = settings->request_timeout_ms;
 	config->retry_timeout_ms = settings->retry_timeout_ms;
+	config->max_response_bytes = settings->max_response_bytes;
 	config->max_concurrency = settings->max_concurrency;
 	config->max_requests_per_minute = settings->max_requests_per_minute;
 }

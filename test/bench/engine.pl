@@ -92,7 +92,7 @@ my $certs = PostgreSQL::Test::Utils::tempdir();
 VeltSimulator::certs($certs);
 my $src = "$FindBin::RealBin/../../src";
 my $step = VeltBench::compile($FindBin::RealBin, 'tls_step',
-	"-D_GNU_SOURCE -I'$src' '$src'/client/*.c \$(pkg-config --cflags --libs libcurl json-c)");
+	"-D_GNU_SOURCE -I'$src' '$src'/client/*.c \$(pkg-config --cflags --libs libcurl json-c zlib)");
 my $tls = VeltSimulator->new(
 	config => { workspaces => { w => { token => 'token', keys => 1000 } } },
 	tls => { cert => "$certs/server.crt", key => "$certs/server.key" });

@@ -27,7 +27,7 @@ my $key_columns = 'id, api_key_name, type';
 my $token_columns = 'api_key, token, name, domains';
 
 my $floor = VeltBench::compile($FindBin::RealBin, 'floor',
-	'$(pkg-config --cflags --libs libcurl json-c)');
+	'$(pkg-config --cflags --libs libcurl json-c zlib)');
 my $api = VeltSimulator->new(
 	config => {
 		workspaces => {

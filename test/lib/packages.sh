@@ -58,6 +58,8 @@ need_build() {
         'curl_easy_cleanup(NULL)'
     need libjson-c-dev 'json-c, with headers' \
         has_library json-c json-c/json.h 'json_object_put(NULL)'
+    need zlib1g-dev 'zlib, with headers' \
+        has_library zlib zlib.h 'zlibVersion()'
 }
 
 need_server() {

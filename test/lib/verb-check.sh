@@ -136,7 +136,7 @@ layer() {
 client_link_errors() {
     # shellcheck disable=SC2046 # its words
     gcc -shared -Wl,-z,defs -o "$workplace/tmp/client.so" src/client/*.o \
-        $(pkg-config --libs libcurl json-c) -lm
+        $(pkg-config --libs libcurl json-c zlib) -lm
 }
 
 foreign_headers_of_client() {

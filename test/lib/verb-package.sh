@@ -112,7 +112,7 @@ contents_problems() {
             { echo "missing: $pattern"; problems=1; }
     done
     dpkg-deb --field "$file" Depends
-    for pattern in postgresql-[0-9]+ libcurl4 libjson-c[0-9]+ libc6; do
+    for pattern in postgresql-[0-9]+ libcurl4 libjson-c[0-9]+ zlib1g libc6; do
         dpkg-deb --field "$file" Depends | grep -qE "(^|, )$pattern" ||
             { echo "does not depend on: $pattern"; problems=1; }
     done

@@ -147,7 +147,7 @@ my $program = tempdir() . '/rows';
 
 system_or_bail('sh', '-c',
 	"cc -std=gnu11 -O2 -D_GNU_SOURCE -I'$src' -o '$program' '$bench/rows.c' "
-	  . "'$src'/client/*.c \$(pkg-config --cflags --libs libcurl json-c)");
+	  . "'$src'/client/*.c \$(pkg-config --cflags --libs libcurl json-c zlib)");
 # no sanitizer that is loaded into all else works in there
 my ($rows, $said) = run_command(
 	[

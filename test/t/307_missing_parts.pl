@@ -65,7 +65,7 @@ refuses([ 'make', '-n', "PG_CONFIG=$headless" ],
 	qr{lacks \Q$dir\E/none/postgres\.h: install $server_dev,},
 	'no server headers');
 refuses([ 'make', '-n', 'PKG_CONFIG=false' ],
-	qr/install libcurl4-openssl-dev, libjson-c-dev and pkgconf/,
+	qr/install libcurl4-openssl-dev, libjson-c-dev, zlib1g-dev and pkgconf/,
 	'no libraries');
 command_ok([ 'make', '-n', $_, "PG_CONFIG=$headless", 'PKG_CONFIG=false' ],
 	"make $_ needs no headers")
@@ -150,7 +150,7 @@ sub finds
 	delete local $ENV{PYTHON};
 
 	is(finds('need_build', 'missing[*]'),
-		'libcurl4-openssl-dev libjson-c-dev',
+		'libcurl4-openssl-dev libjson-c-dev zlib1g-dev',
 		'what does not link is missing, whatever pkg-config says');
 }
 
