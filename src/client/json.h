@@ -154,6 +154,16 @@ extern bool velt_json_decode_string(const char *text, VeltJsonSpan span,
 									VeltBuffer *buffer, size_t *length,
 									VeltError *error);
 
+/*
+ * Decodes the next "most" bytes, or a few more to the end of an escape, of a
+ * valid JSON string whose last byte before its closing quote is before "end".
+ * Advances *from, and *to in memory that must have room for as many bytes as
+ * are left.  Half of a surrogate pair is an error.  For callers that must do
+ * something else in between.
+ */
+extern bool velt_json_decode_some(const char **from, const char *end,
+								  size_t most, char **to, VeltError *error);
+
 /* The version of json-c, as "0.16". */
 extern const char *velt_json_library(void);
 

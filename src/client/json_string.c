@@ -75,37 +75,53 @@ take_escape(const char **from, const char *end, unsigned int *code)
 }
 
 bool
-velt_json_decode_string(const char *text, VeltJsonSpan span,
-						VeltBuffer *buffer, size_t *length, VeltError *error)
+velt_json_decode_some(const char **from, const char *end, size_t most,
+					  char **to, VeltError *error)
 {
-	const char *at = text + span.start + 1;
-	const char *end = text + span.end - 1;
+	const char *at = *from;
+	const char *stop = (size_t) (end - at) > most ? at + most : end;
 	unsigned int code;
-	char	   *to;
+	char	   *out = *to;
 
-	*length = end - at;
-	/* no escape is shorter than what it stands for */
-	if (!velt_buffer_reserve(buffer, *length))
-		return velt_error_out_of_memory(error);
-	if (*length == 0)
-		return true;
-	to = buffer->data + buffer->length;
-	while (at < end)
+	while (at < stop)
 	{
-		const char *next = span.escaped ? memchr(at, '\\', end - at) : NULL;
+		const char *next = memchr(at, '\\', stop - at);
 
 		if (next == NULL)
-			next = end;
-		memcpy(to, at, next - at);
-		to += next - at;
-		for (at = next; at < end && *at == '\\';)
+			next = stop;
+		memcpy(out, at, next - at);
+		out += next - at;
+		for (at = next; at < stop && *at == '\\';)
 		{
 			if (!take_escape(&at, end, &code))
 				return velt_error_set(error, VELT_ERROR_UNTRANSLATABLE,
 									  "A Unicode surrogate in the response lacks its other half.");
-			to = put_code_point(to, code);
+			out = put_code_point(out, code);
 		}
 	}
+	*from = at;
+	*to = out;
+	return true;
+}
+
+bool
+velt_json_decode_string(const char *text, VeltJsonSpan span,
+						VeltBuffer *buffer, size_t *length, VeltError *error)
+{
+	const char *from = text + span.start + 1;
+	const char *end = text + span.end - 1;
+	char	   *to;
+
+	*length = end - from;
+	if (!span.escaped)
+		return velt_buffer_append(buffer, from, *length) ||
+			velt_error_out_of_memory(error);
+	/* no escape is shorter than what it stands for */
+	if (!velt_buffer_reserve(buffer, *length))
+		return velt_error_out_of_memory(error);
+	to = buffer->data + buffer->length;
+	if (!velt_json_decode_some(&from, end, *length, &to, error))
+		return false;
 	*length = to - (buffer->data + buffer->length);
 	buffer->length += *length;
 	return true;

@@ -1029,6 +1029,37 @@ static const StringCase string_cases[] = {
 	{"\"\\uD83D\xf0\x9f\x98\x80\"", NULL, 0},
 };
 
+/* Decodes so many bytes at a time, which must come to the same. */
+static void
+test_in_slices(const StringCase *c, size_t most)
+{
+	char	   *text = strdup(c->json);
+	const char *from = text + 1;
+	const char *end = text + strlen(text) - 1;
+	char	   *said = malloc(strlen(text));
+	char	   *to = said;
+	VeltError	error = {0};
+	bool		decoded = true;
+
+	while (decoded && from < end)
+	{
+		const char *before = from;
+
+		decoded = velt_json_decode_some(&from, end, most, &to, &error);
+		/* an escape is not cut, nor is one with its other half */
+		if (decoded && (from == before || from > before + most + 11))
+			diag("a slice of %zu bytes took %zu", most,
+				 (size_t) (from - before));
+	}
+	if (c->said == NULL)
+		ok(!decoded, "%s says nothing in slices of %zu", c->json, most);
+	else
+		is_bytes(said, to - said, c->said, c->length,
+				 "%s in slices of %zu", c->json, most);
+	free(said);
+	free(text);
+}
+
 static void
 test_string(const StringCase *c)
 {
@@ -1050,6 +1081,8 @@ test_string(const StringCase *c)
 		is_bytes(buffer.data + 7, length, c->said, c->length, "... what");
 		is_int(buffer.length, 7 + length, "... behind what was there");
 	}
+	for (size_t most = 1; most < 14; most++)
+		test_in_slices(c, most);
 	velt_buffer_free(&buffer);
 	free(text);
 }
