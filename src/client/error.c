@@ -278,6 +278,22 @@ match_secret(const char *text, const char *end, const char *secret)
 /* A shorter workspace id would be found in the middle of every other word. */
 #define MIN_HIDDEN_ID		4
 
+static bool
+begins_with(const char *secret, char c)
+{
+	return secret != NULL && *secret == c && c != '\0';
+}
+
+/* Returns whether some spelling of a credential can begin with the byte. */
+static inline bool
+may_begin(char c, const VeltCredentials *credentials)
+{
+	return credentials != NULL &&
+		(c == '\\' || c == '%' ||
+		 begins_with(credentials->auth_token, c) ||
+		 begins_with(credentials->workspace_id, c));
+}
+
 static size_t
 match_credentials(const char *text, const char *end,
 				  const VeltCredentials *credentials, const char **name)
@@ -286,7 +302,7 @@ match_credentials(const char *text, const char *end,
 	size_t		token_length;
 	size_t		id_length = 0;
 
-	if (credentials == NULL)
+	if (!may_begin(*text, credentials))
 		return 0;
 	id = credentials->workspace_id;
 	token_length = match_secret(text, end, credentials->auth_token);
@@ -299,18 +315,39 @@ match_credentials(const char *text, const char *end,
 }
 
 bool
-velt_error_has_credentials(const char *text, size_t length,
-						   const VeltCredentials *credentials)
+velt_error_credentials_begin(const char *text, size_t length, size_t starts,
+							 const VeltCredentials *credentials)
 {
 	const char *end = text + length;
+	const char *stop = text + (starts < length ? starts : length);
 	const char *name;
+	bool		escaped_alone;
 
-	for (; text < end; text++)
+	if (credentials == NULL)
+		return false;
+
+	/*
+	 * Of several backslashes the last one is enough for an escape, unless a
+	 * backslash can be the character itself.
+	 */
+	escaped_alone = !begins_with(credentials->auth_token, '\\') &&
+		!begins_with(credentials->workspace_id, '\\');
+	for (; text < stop; text++)
 	{
+		if (escaped_alone && text[0] == '\\' && end - text > 1 &&
+			text[1] == '\\')
+			continue;
 		if (match_credentials(text, end, credentials, &name) > 0)
 			return true;
 	}
 	return false;
+}
+
+bool
+velt_error_has_credentials(const char *text, size_t length,
+						   const VeltCredentials *credentials)
+{
+	return velt_error_credentials_begin(text, length, length, credentials);
 }
 
 /* The length of the valid UTF-8 character at text, or 0. */

@@ -119,4 +119,12 @@ extern void velt_error_set_request_id(VeltError *error, const char *id,
 extern bool velt_error_has_credentials(const char *text, size_t length,
 									   const VeltCredentials *credentials);
 
+/*
+ * Returns whether one begins in the first "starts" bytes of the text, for
+ * callers that look through a long text in slices.
+ */
+extern bool velt_error_credentials_begin(const char *text, size_t length,
+										 size_t starts,
+										 const VeltCredentials *credentials);
+
 #endif							/* VELT_CLIENT_ERROR_H */

@@ -493,6 +493,39 @@ test_clearing_bounds(void)
 	memset(slashes, '\\', sizeof(slashes));
 	ok(!velt_error_has_credentials(slashes, sizeof(slashes), &nested),
 	   "100 kB of backslashes are looked through");
+	memcpy(slashes + sizeof(slashes) - 4, "abcd", 4);
+	ok(velt_error_has_credentials(slashes, sizeof(slashes), &nested),
+	   "... and what is behind them is found");
+}
+
+/* Slices that cover a text find what the whole text has, wherever it is. */
+static void
+test_slices(void)
+{
+	static const char *const texts[] = {
+		"...tok\"en...", "tok\"en", "....t%6Fk\\\\\\\"en", "ws_1", "\\\\\\ws%5F1.",
+		"tok\"e", "...tok\"eN", "\\\\\\\\\\"
+	};
+	static const VeltCredentials credentials = {"ws_1", "tok\"en"};
+
+	for (size_t i = 0; i < LENGTH_OF(texts); i++)
+	{
+		size_t		length = strlen(texts[i]);
+		bool		whole = velt_error_has_credentials(texts[i], length,
+													   &credentials);
+
+		for (size_t slice = 1; slice <= length; slice++)
+		{
+			bool		found = false;
+
+			for (size_t at = 0; at < length; at += slice)
+				found |= velt_error_credentials_begin(texts[i] + at,
+													  length - at, slice,
+													  &credentials);
+			is_int(found, whole, "%s in slices of %zu", texts[i], slice);
+		}
+		is_int(whole, i < 5, "%s has a credential", texts[i]);
+	}
 }
 
 void
@@ -507,4 +540,5 @@ test_error(void)
 	test_credentials();
 	test_clearing();
 	test_clearing_bounds();
+	test_slices();
 }
