@@ -14,6 +14,7 @@
 #include "commands/thin.h"
 #include "executor/source.h"
 #include "foreign/column.h"
+#include "foreign/report.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -122,9 +123,9 @@ is_secret(const Sampler *sampler, int column, Oid type, Datum value)
 	if (type != TEXTOID && type != VARCHAROID)
 		return false;
 	shown = DatumGetTextPP(value);
-	return velt_error_has_credentials(VARDATA_ANY(shown),
-									  VARSIZE_ANY_EXHDR(shown),
-									  velt_source_credentials(&sampler->source));
+	return velt_report_has_credentials(VARDATA_ANY(shown),
+									   VARSIZE_ANY_EXHDR(shown),
+									   velt_source_credentials(&sampler->source));
 }
 
 /* Secrets of types that cannot hold a digest leave no trace at all. */

@@ -370,7 +370,7 @@ read_columns(VeltTupleReader *reader, VeltPage *page, Datum *values,
 	reader->current = NULL;
 }
 
-/* Whether an error in the column at hand may show a secret. */
+/* Return whether an error about the current column may show a secret. */
 static bool
 must_hide(const VeltTupleReader *reader, VeltPage *page)
 {
@@ -387,26 +387,23 @@ must_hide(const VeltTupleReader *reader, VeltPage *page)
 			return false;
 		text = velt_page_text(page, span);
 	}
-	return text.length > MAX_SEARCHED_BYTES ||
-		velt_error_has_credentials(text.bytes, text.length,
-								   reader->credentials);
+	return velt_report_has_credentials(text.bytes, text.length,
+									   reader->credentials);
 }
 
-/*
- * Replaces the error at hand, of which messages quote the value, by one that
- * says no more than its SQLSTATE.
- */
+/* Replace an error that may quote a secret by one with the same SQLSTATE. */
 static void
-hide_error(MemoryContext context)
+hide_error(int sqlstate)
 {
-	ErrorData  *edata;
+	int			category = ERRCODE_TO_CATEGORY(sqlstate);
 
-	MemoryContextSwitchTo(context);
-	edata = CopyErrorData();
 	FlushErrorState();
 	ereport(ERROR,
-			(errcode(edata->sqlerrcode),
-			 errmsg("value does not fit its column"),
+			(errcode(sqlstate),
+			 category == ERRCODE_DATA_EXCEPTION ||
+			 category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION ?
+			 errmsg("value does not fit its column") :
+			 errmsg("could not convert value"),
 			 errdetail("The value is not shown, as it may be secret.")));
 }
 
@@ -425,12 +422,10 @@ clean_message(const char *message, const VeltCredentials *credentials)
 
 /* Rethrows the error at hand, which quotes a value of any length. */
 static void
-clean_error(MemoryContext context, const VeltCredentials *credentials)
+clean_error(const VeltCredentials *credentials)
 {
-	ErrorData  *edata;
+	ErrorData  *edata = CopyErrorData();
 
-	MemoryContextSwitchTo(context);
-	edata = CopyErrorData();
 	FlushErrorState();
 	edata->message = clean_message(edata->message, credentials);
 	edata->detail = clean_message(edata->detail, credentials);
@@ -451,14 +446,13 @@ velt_tuple_read(VeltTupleReader *reader, VeltPage *page, Datum *values,
 	}
 	PG_CATCH();
 	{
-		int			code = geterrcode();
-
-		if (reader->current == NULL || code == ERRCODE_QUERY_CANCELED ||
-			code == ERRCODE_ADMIN_SHUTDOWN)
+		/* a cancel quotes no value, and has no time to lose */
+		if (reader->current == NULL || velt_report_is_cancel())
 			PG_RE_THROW();
+		MemoryContextSwitchTo(context);
 		if (must_hide(reader, page))
-			hide_error(context);
-		clean_error(context, reader->credentials);
+			hide_error(geterrcode());
+		clean_error(reader->credentials);
 	}
 	PG_END_TRY();
 }
@@ -476,7 +470,8 @@ velt_tuple_reader_describe(const VeltTupleReader *reader, VeltPage *page,
 	char		key[KEY_SHOWN_BYTES];
 	VeltString	row_key;
 
-	if (reader->current == NULL || page == NULL)
+	/* looking for the key takes time that a cancel does not give */
+	if (reader->current == NULL || page == NULL || velt_report_is_cancel())
 	{
 		errcontext("foreign table \"%s\"", table_name);
 		return;

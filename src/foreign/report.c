@@ -9,6 +9,10 @@
 #include "foreign/report.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
+
+/* The part of a text that is searched between two checks for interrupts. */
+#define SLICE_BYTES		((Size) 64 * 1024)
 
 typedef struct KindReport
 {
@@ -147,4 +151,27 @@ velt_report_fetch(const VeltError *error, const char *resource,
 			 errdetail_internal("%s", velt_report_detail(error)),
 			 hint ? errhint("%s", hint) : 0));
 	pg_unreachable();
+}
+
+bool
+velt_report_has_credentials(const char *text, Size length,
+							const VeltCredentials *credentials)
+{
+	while (length > 0)
+	{
+		Size		slice = Min(length, SLICE_BYTES);
+
+		CHECK_FOR_INTERRUPTS();
+		if (velt_error_credentials_begin(text, length, slice, credentials))
+			return true;
+		text += slice;
+		length -= slice;
+	}
+	return false;
+}
+
+bool
+velt_report_is_cancel(void)
+{
+	return ERRCODE_TO_CATEGORY(geterrcode()) == ERRCODE_OPERATOR_INTERVENTION;
 }

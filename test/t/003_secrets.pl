@@ -268,6 +268,36 @@ refuses(@$_, '22P02', 'a secret by its pointer')
 refuses('workspaces', "$_->[0]", '22P02', 'a column with the token in it')
   for ['name int'], ['name hand.color'];
 
+# Errors of other classes, whose text is of the type's own making.
+$session->query(q{CREATE FUNCTION hand.refuse(value text, code text)
+	RETURNS bool LANGUAGE plpgsql AS $$
+	BEGIN
+		RAISE EXCEPTION 'no %', value
+		USING ERRCODE = code, DETAIL = value, HINT = 'Not ' || value;
+	END $$});
+for my $sqlstate (qw(P0001 53200 54000 XX000 42501))
+{
+	my $domain = "hand.refuses_\L$sqlstate";
+	my $error;
+
+	$session->query("CREATE DOMAIN $domain AS text
+		CHECK (hand.refuse(VALUE, '$sqlstate'))");
+	for my $secret_column ([ 'auth_tokens', 'token' ],
+		[ 'workspaces', 'auth_token' ], [ 'workspaces', 'name' ])
+	{
+		my ($resource, $column) = @$secret_column;
+
+		$error = refuses($resource, "$column $domain", $sqlstate,
+			'a secret in an error of another class');
+		is($error->{message}, 'could not convert value', 'its message');
+		unlike($error->{text}, qr/^no |^Not /m, 'and nothing of the text');
+	}
+	$error = refuses('api_keys', "id $domain", $sqlstate,
+		'an ordinary value in such an error');
+	like($error->{message}, qr/^no velt_api_key_/, 'which stays as it was');
+	like($error->{context}, qr/column "id"/, 'but for its context');
+}
+
 # The token within other values, in every spelling that is undone somewhere.
 my $percent = join '', map { sprintf '%%%02x', ord } split //, $secret;
 for my $value ($secret, "$secret and more", encode_json([$secret]), $percent)
