@@ -8,6 +8,7 @@
  */
 #include "postgres.h"
 
+#include "access/tupmacs.h"
 #include "catalog/pg_type.h"
 #include "executor/tuple.h"
 #include "fmgr.h"
@@ -23,16 +24,24 @@
 /* A row's key in a message is cut to this. */
 #define KEY_SHOWN_BYTES		128
 
-/* A longer value takes too long to search for credentials. */
-#define MAX_SEARCHED_BYTES	(64 * 1024)
+/*
+ * The part of a value that is copied, decoded or converted between two checks
+ * for interrupts: few milliseconds of work.
+ */
+#define SLICE_BYTES			((Size) 256 * 1024)
 
-typedef struct ColumnReader ColumnReader;
+/*
+ * The longest text for a type of fixed length.  An input function cannot be
+ * interrupted, and its error quotes the whole text.
+ */
+#define MAX_BRIEF_BYTES		((Size) 1024 * 1024)
 
-/* Makes a Datum of a value that is neither missing nor null. */
-typedef Datum (*ConvertValue) (VeltTupleReader *reader, ColumnReader *column,
-							   VeltPage *page, VeltJsonSpan span);
+/* Bytes in which the end of a slice avoids a combining character. */
+#define MAX_COMBINED		64
 
-struct ColumnReader
+#define IS_CONTINUATION(c)	(((c) & 0xC0) == 0x80)
+
+typedef struct ColumnReader
 {
 	int			index;			/* of the attribute, from 0 */
 	const char *name;
@@ -40,24 +49,27 @@ struct ColumnReader
 	int			value;			/* of the row's values, from 0 */
 	bool		secret;
 	bool		is_domain;		/* NULL must be checked too */
+	bool		is_array;		/* of a JSON array's elements */
 	Oid			type;
 	int32		typmod;
-	ConvertValue convert;
+	void	   *domain_cache;	/* for NULL, or of a domain over an array */
 
 	/* of the type, or of an array's elements */
+	bool		takes_json;		/* JSON text, not the characters of a string */
+	bool		is_text;		/* the value is its text: no input function */
+	bool		is_brief;		/* of a fixed length, and so is its text */
 	FmgrInfo	input;
 	Oid			ioparam;
-	ConvertValue convert_element;
 	Oid			element_type;
 	int16		element_length;
 	bool		element_by_value;
 	char		element_align;
-	void	   *domain_cache;	/* of a domain over an array */
-};
+} ColumnReader;
 
 struct VeltTupleReader
 {
 	MemoryContext context;
+	MemoryContext element_context;	/* of an array's current element */
 	const VeltCredentials *credentials;
 	bool		is_utf8;		/* the database's encoding */
 	ColumnReader *current;
@@ -73,103 +85,316 @@ struct VeltTupleReader
  * ----------
  */
 
-/* The text a value stands for, NUL-terminated in the database's encoding. */
-static char *
-to_server(const char *bytes, size_t length, bool may_have_nul,
-		  size_t *converted_length)
+/* Copy a value, which may be as long as a response. */
+static void
+copy_bytes(char *to, const char *from, Size length)
 {
-	char	   *converted;
+	while (length > SLICE_BYTES)
+	{
+		memcpy(to, from, SLICE_BYTES);
+		to += SLICE_BYTES;
+		from += SLICE_BYTES;
+		length -= SLICE_BYTES;
+		CHECK_FOR_INTERRUPTS();
+	}
+	memcpy(to, from, length);
+}
 
-	if (may_have_nul && memchr(bytes, '\0', length) != NULL)
+/*
+ * Decode the characters of a JSON string without its quotes, in UTF-8, to
+ * memory for as many bytes; return how many there are.
+ */
+static Size
+decode_string(char *to, const char *from, Size length)
+{
+	const char *end = from + length;
+	char	   *at = to;
+	VeltError	error;
+
+	while (from < end)
+	{
+		if (!velt_json_decode_some(&from, end, SLICE_BYTES, &at, &error))
+			ereport(ERROR,
+					(errcode(velt_report_sqlstate(&error)),
+					 errmsg("value cannot be converted to text"),
+					 errdetail_internal("%s", velt_report_detail(&error))));
+		CHECK_FOR_INTERRUPTS();
+	}
+	if (memchr(to, '\0', at - to) != NULL)
 		ereport(ERROR,
 				(errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
 				 errmsg("text with a NUL character (\\u0000) cannot be stored")));
-	/* the client has found it to be valid UTF-8 */
-	converted = GetDatabaseEncoding() == PG_UTF8 ? (char *) bytes :
-		pg_any_to_server(bytes, (int) length, PG_UTF8);
-	*converted_length = converted == bytes ? length : strlen(converted);
-	return converted;
+	return at - to;
 }
 
-/* A string's characters, or the JSON text of anything else. */
-static VeltString
-value_text(VeltPage *page, VeltJsonSpan span)
+/*
+ * Return whether a character may form one with the character before it:
+ * U+02E5, U+02E9, U+0300, U+0301 and U+309A do in EUC_JIS_2004.
+ */
+static bool
+may_combine(const char *utf8)
 {
-	VeltString	string;
-	VeltError	error;
+	const unsigned char *c = (const unsigned char *) utf8;
 
-	if (span.kind != VELT_JSON_STRING)
-		return velt_page_text(page, span);
-	if (!velt_page_string(page, span, &string, &error))
-		ereport(ERROR,
-				(errcode(velt_report_sqlstate(&error)),
-				 errmsg("value cannot be converted to text"),
-				 errdetail_internal("%s", velt_report_detail(&error))));
-	return string;
+	return (c[0] == 0xCB && (c[1] == 0xA5 || c[1] == 0xA9)) ||
+		(c[0] == 0xCC && (c[1] == 0x80 || c[1] == 0x81)) ||
+		(c[0] == 0xE3 && c[1] == 0x82 && c[2] == 0x9A);
 }
 
-static inline Datum
-make_text(const char *bytes, size_t length)
+/* Return how much of UTF-8 text to convert at a time: whole characters. */
+static Size
+slice_of_text(const char *utf8, Size length)
 {
-	text	   *result = palloc(length + VARHDRSZ);
+	Size		slice = SLICE_BYTES;
 
-	SET_VARSIZE(result, length + VARHDRSZ);
-	memcpy(VARDATA(result), bytes, length);
-	return PointerGetDatum(result);
+	if (length <= SLICE_BYTES)
+		return length;
+	while (slice > SLICE_BYTES - MAX_COMBINED &&
+		   (IS_CONTINUATION(utf8[slice]) || may_combine(utf8 + slice)))
+		slice--;
+	/* no language has so many in a row */
+	while (IS_CONTINUATION(utf8[slice]))
+		slice--;
+	return slice;
 }
 
-static Datum
-convert_text(VeltTupleReader *reader, ColumnReader *column pg_attribute_unused(),
-			 VeltPage *page, VeltJsonSpan span)
+/* Return UTF-8 text in the database's encoding, behind so much room. */
+static char *
+encode_text(const char *utf8, Size room, Size *length)
 {
-	VeltString	string;
-	size_t		length;
-	char	   *bytes;
+	StringInfoData text;
+	Size		left = *length;
 
-	/* nearly all text: it is there as it will be stored */
-	if (span.kind == VELT_JSON_STRING && !span.escaped && reader->is_utf8)
+	initStringInfo(&text);
+	enlargeStringInfo(&text, (int) (room + left));
+	text.len = (int) room;
+	while (left > 0)
 	{
-		string = velt_page_text(page, span);
-		return make_text(string.bytes + 1, string.length - 2);
+		Size		slice = slice_of_text(utf8, left);
+		char	   *converted = pg_any_to_server(utf8, (int) slice, PG_UTF8);
+
+		appendBinaryStringInfo(&text, converted, converted == utf8 ?
+							   (int) slice : (int) strlen(converted));
+		if (converted != utf8)
+			pfree(converted);
+		utf8 += slice;
+		left -= slice;
+		CHECK_FOR_INTERRUPTS();
 	}
-	string = value_text(page, span);
-	bytes = to_server(string.bytes, string.length, span.escaped, &length);
-	return make_text(bytes, length);
+	*length = text.len - room;
+	return text.data;
+}
+
+/*
+ * Return a value's text in the database's encoding, NUL-terminated, behind so
+ * much room.  "escaped" is whether it is that of a JSON string, with escapes.
+ */
+static char *
+make_chars(const VeltTupleReader *reader, VeltString json, bool escaped,
+		   Size room, Size *length)
+{
+	char	   *result;
+
+	*length = json.length;
+	if (!escaped && !reader->is_utf8)
+		result = encode_text(json.bytes, room, length);
+	else
+	{
+		result = palloc(room + json.length + 1);
+		if (escaped)
+			*length = decode_string(result + room, json.bytes, json.length);
+		else
+			copy_bytes(result + room, json.bytes, json.length);
+		if (!reader->is_utf8)
+			result = encode_text(result + room, room, length);
+	}
+	result[room + *length] = '\0';
+	return result;
+}
+
+static void
+refuse_long(const ColumnReader *column, Size length)
+{
+	Oid			type = column->is_array ? column->element_type : column->type;
+
+	ereport(ERROR,
+			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			 errmsg("value of %zu bytes is too long for type %s", length,
+					format_type_be(type))));
+}
+
+/* Make a value of a scalar type from its text. */
+static Datum
+make_value(const VeltTupleReader *reader, ColumnReader *column,
+		   VeltString json, bool escaped)
+{
+	Size		length;
+	char	   *chars;
+
+	if (column->is_brief && json.length > MAX_BRIEF_BYTES)
+		refuse_long(column, json.length);
+	chars = make_chars(reader, json, escaped, column->is_text ? VARHDRSZ : 0,
+					   &length);
+	if (!column->is_text)
+		return InputFunctionCall(&column->input, chars, column->ioparam,
+								 column->typmod);
+	SET_VARSIZE(chars, length + VARHDRSZ);
+	return PointerGetDatum(chars);
+}
+
+/* Convert a value to the column's type, or to that of its elements. */
+static Datum
+convert_scalar(const VeltTupleReader *reader, ColumnReader *column,
+			   VeltPage *page, VeltJsonSpan span)
+{
+	VeltString	json = velt_page_text(page, span);
+	bool		is_string = (span.kind == VELT_JSON_STRING &&
+							 !column->takes_json);
+
+	if (is_string)
+	{
+		json.bytes++;
+		json.length -= 2;
+	}
+	return make_value(reader, column, json, is_string && span.escaped);
+}
+
+/* ----------
+ * Arrays
+ *
+ * Each element is added to the array's final form as soon as it is converted,
+ * so that no step takes longer with the number of elements, and no element is
+ * kept twice.
+ * ----------
+ */
+
+typedef struct ArrayBuilder
+{
+	StringInfoData data;		/* room for a header, and the elements */
+	StringInfoData bitmap;		/* a bit an element: 0 for NULL */
+	int			nelements;
+	bool		has_nulls;
+} ArrayBuilder;
+
+static void
+begin_array(ArrayBuilder *builder)
+{
+	initStringInfo(&builder->data);
+	builder->data.len = ARR_OVERHEAD_NONULLS(1);
+	initStringInfo(&builder->bitmap);
+	builder->nelements = 0;
+	builder->has_nulls = false;
+}
+
+static void
+add_to_bitmap(ArrayBuilder *builder, bool isnull)
+{
+	int			bit = builder->nelements++ % BITS_PER_BYTE;
+
+	if (bit == 0)
+		appendStringInfoChar(&builder->bitmap, '\0');
+	if (isnull)
+		builder->has_nulls = true;
+	else
+		builder->bitmap.data[builder->bitmap.len - 1] |= 1 << bit;
+}
+
+/* Add an element, aligned as arrays have it. */
+static void
+add_value(ArrayBuilder *builder, const ColumnReader *column, Datum value)
+{
+	StringInfo	data = &builder->data;
+	Size		size;
+	Size		aligned;
+	char	   *to;
+
+	if (column->element_length == -1)
+		value = PointerGetDatum(PG_DETOAST_DATUM(value));
+	size = att_addlength_datum((Size) 0, column->element_length, value);
+	aligned = att_align_nominal(size, column->element_align);
+	if (!AllocSizeIsValid(data->len + aligned))
+		ereport(ERROR,
+				(errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+				 errmsg("array size exceeds the maximum allowed (%d)",
+						(int) MaxAllocSize)));
+	enlargeStringInfo(data, (int) aligned);
+	to = data->data + data->len;
+	if (column->element_by_value)
+		store_att_byval(to, value, column->element_length);
+	else
+		copy_bytes(to, DatumGetPointer(value), size);
+	memset(to + size, 0, aligned - size);
+	data->len += (int) aligned;
+}
+
+/* Return the array's memory: with NULLs, their bitmap goes before the data. */
+static ArrayType *
+place_bitmap(const ArrayBuilder *builder, int32 *data_offset)
+{
+	Size		header = ARR_OVERHEAD_NONULLS(1);
+	Size		offset = ARR_OVERHEAD_WITHNULLS(1, builder->nelements);
+	Size		length = builder->data.len - header;
+	char	   *array;
+
+	*data_offset = 0;
+	if (!builder->has_nulls)
+		return (ArrayType *) builder->data.data;
+	*data_offset = (int32) offset;
+	array = palloc(offset + length);
+	memset(array, 0, offset);
+	copy_bytes(array + header, builder->bitmap.data, builder->bitmap.len);
+	copy_bytes(array + offset, builder->data.data + header, length);
+	return (ArrayType *) array;
 }
 
 static Datum
-call_input(ColumnReader *column, VeltString string, bool may_have_nul)
+finish_array(const ArrayBuilder *builder, Oid element_type)
 {
-	size_t		length;
-	char	   *bytes = to_server(string.bytes, string.length, may_have_nul,
-								  &length);
+	Size		length = builder->data.len;
+	int32		data_offset;
+	ArrayType  *array;
 
-	return InputFunctionCall(&column->input, pnstrdup(bytes, length),
-							 column->ioparam, column->typmod);
+	if (builder->nelements == 0)
+		return PointerGetDatum(construct_empty_array(element_type));
+	/* raises an error for more than an array can have */
+	(void) ArrayGetNItems(1, &builder->nelements);
+	array = place_bitmap(builder, &data_offset);
+	if (data_offset > 0)
+		length += data_offset - ARR_OVERHEAD_NONULLS(1);
+	SET_VARSIZE(array, length);
+	array->ndim = 1;
+	array->dataoffset = data_offset;
+	array->elemtype = element_type;
+	ARR_DIMS(array)[0] = builder->nelements;
+	ARR_LBOUND(array)[0] = 1;
+	return PointerGetDatum(array);
+}
+
+/* Convert an element, and add it. */
+static void
+add_element(ArrayBuilder *builder, const VeltTupleReader *reader,
+			ColumnReader *column, VeltPage *page, VeltJsonSpan element)
+{
+	MemoryContext old;
+	Datum		value;
+
+	add_to_bitmap(builder, element.kind == VELT_JSON_NULL);
+	if (element.kind == VELT_JSON_NULL)
+		return;
+	MemoryContextReset(reader->element_context);
+	old = MemoryContextSwitchTo(reader->element_context);
+	value = convert_scalar(reader, column, page, element);
+	add_value(builder, column, value);
+	MemoryContextSwitchTo(old);
 }
 
 static Datum
-convert_input(VeltTupleReader *reader pg_attribute_unused(),
-			  ColumnReader *column, VeltPage *page, VeltJsonSpan span)
+convert_array(const VeltTupleReader *reader, ColumnReader *column,
+			  VeltPage *page, VeltJsonSpan span)
 {
-	return call_input(column, value_text(page, span), span.escaped);
-}
-
-static Datum
-convert_json(VeltTupleReader *reader pg_attribute_unused(),
-			 ColumnReader *column, VeltPage *page, VeltJsonSpan span)
-{
-	return call_input(column, velt_page_text(page, span), false);
-}
-
-static Datum
-convert_array(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
-			  VeltJsonSpan span)
-{
-	ArrayBuildState *state = initArrayResult(column->element_type,
-											 CurrentMemoryContext, false);
 	VeltJsonSpan element;
 	VeltPageStatus status;
+	ArrayBuilder builder;
 	VeltError	error;
 	Datum		array;
 
@@ -177,24 +402,19 @@ convert_array(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 		ereport(ERROR,
 				(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
 				 errmsg("value for a column of an array type is no JSON array")));
+	begin_array(&builder);
 	velt_page_begin_array(page, span);
 	while ((status = velt_page_next_element(page, &element,
 											&error)) != VELT_PAGE_END)
 	{
-		bool		isnull = element.kind == VELT_JSON_NULL;
-
 		CHECK_FOR_INTERRUPTS();
 		if (status == VELT_PAGE_FAILED)
 			elog(ERROR, "array changed while it was read: %s", error.detail);
 		if (status == VELT_PAGE_FOUND)
-			accumArrayResult(state,
-							 isnull ? (Datum) 0 :
-							 column->convert_element(reader, column, page,
-													 element),
-							 isnull, column->element_type,
-							 CurrentMemoryContext);
+			add_element(&builder, reader, column, page, element);
 	}
-	array = makeArrayResult(state, CurrentMemoryContext);
+	MemoryContextReset(reader->element_context);
+	array = finish_array(&builder, column->element_type);
 	if (column->is_domain)
 		domain_check(array, false, column->type, &column->domain_cache,
 					 reader->context);
@@ -206,24 +426,23 @@ convert_array(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
  * ----------
  */
 
+/*
+ * Prepare for values of a scalar type.  The client has checked the response by
+ * the rules that type json has, so json needs no input function.
+ */
 static void
-prepare_input(ColumnReader *column, Oid type)
+prepare_scalar(ColumnReader *column, Oid type, Oid base_type)
 {
 	Oid			function;
 
+	column->takes_json = base_type == JSONOID || base_type == JSONBOID;
+	column->is_text = type == TEXTOID || type == JSONOID ||
+		(type == VARCHAROID && column->typmod < 0);
+	if (column->is_text)
+		return;
+	column->is_brief = get_typlen(type) > 0;
 	getTypeInputInfo(type, &function, &column->ioparam);
 	fmgr_info(function, &column->input);
-}
-
-/* How values of a type that is no array are made. */
-static ConvertValue
-scalar_converter(ColumnReader *column, Oid type, Oid base_type)
-{
-	if (type == TEXTOID || (type == VARCHAROID && column->typmod < 0))
-		return convert_text;
-	prepare_input(column, type);
-	return base_type == JSONOID || base_type == JSONBOID ?
-		convert_json : convert_input;
 }
 
 static void
@@ -234,18 +453,17 @@ prepare_type(ColumnReader *column)
 	Oid			element = get_element_type(base_type);
 
 	column->is_domain = base_type != column->type;
-	if (!OidIsValid(element) || column->source != VELT_FROM_ROW)
+	column->is_array = OidIsValid(element) && column->source == VELT_FROM_ROW;
+	if (!column->is_array)
 	{
-		column->convert = scalar_converter(column, column->type, base_type);
+		prepare_scalar(column, column->type, base_type);
 		return;
 	}
 	column->typmod = typmod;
 	column->element_type = element;
 	get_typlenbyvalalign(element, &column->element_length,
 						 &column->element_by_value, &column->element_align);
-	column->convert = convert_array;
-	column->convert_element = scalar_converter(column, element,
-											   getBaseType(element));
+	prepare_scalar(column, element, getBaseType(element));
 }
 
 VeltTupleReader *
@@ -259,6 +477,9 @@ velt_tuple_reader_create(Relation relation, const VeltTable *table,
 
 	reader = palloc0(offsetof(VeltTupleReader, columns) + size);
 	reader->context = CurrentMemoryContext;
+	reader->element_context =
+		AllocSetContextCreate(CurrentMemoryContext, "velt_fdw array element",
+							  ALLOCSET_SMALL_SIZES);
 	reader->natts = desc->natts;
 	reader->is_utf8 = GetDatabaseEncoding() == PG_UTF8;
 	reader->pointers = palloc(sizeof(char *) * Max(list_length(attnums), 1));
@@ -302,25 +523,21 @@ velt_tuple_reader_set_workspace(VeltTupleReader *reader,
  * ----------
  */
 
-/* A value that is no part of the row: as if it were a string of it. */
+/* Convert a value from outside the row, as if it were a string of the row. */
 static Datum
-convert_known(ColumnReader *column, VeltString string)
+convert_known(const VeltTupleReader *reader, ColumnReader *column,
+			  VeltString string)
 {
 	StringInfoData json;
-	size_t		length;
-	char	   *bytes;
 
-	if (column->convert == convert_json)
+	if (column->takes_json)
 	{
 		initStringInfo(&json);
 		escape_json(&json, pnstrdup(string.bytes, string.length));
 		string.bytes = json.data;
 		string.length = json.len;
 	}
-	if (column->convert != convert_text)
-		return call_input(column, string, false);
-	bytes = to_server(string.bytes, string.length, false, &length);
-	return make_text(bytes, length);
+	return make_value(reader, column, string, false);
 }
 
 static Datum
@@ -336,16 +553,18 @@ read_column(VeltTupleReader *reader, ColumnReader *column, VeltPage *page,
 		case VELT_FROM_WORKSPACE:
 			workspace.bytes = reader->credentials->workspace_id;
 			workspace.length = strlen(workspace.bytes);
-			return convert_known(column, workspace);
+			return convert_known(reader, column, workspace);
 		case VELT_FROM_REQUEST:
-			return convert_known(column, velt_page_key(page));
+			return convert_known(reader, column, velt_page_key(page));
 		case VELT_FROM_ROW:
 			break;
 	}
 
 	span = velt_page_value(page, column->value);
 	if (span.kind > VELT_JSON_NULL)
-		return column->convert(reader, column, page, span);
+		return column->is_array ?
+			convert_array(reader, column, page, span) :
+			convert_scalar(reader, column, page, span);
 	*isnull = true;
 	if (!column->is_domain)
 		return (Datum) 0;

@@ -19,7 +19,7 @@ ENDPOINTS = {"workspace/get", "apikeys/get", "authtokens/get"}
 
 # Members of "do" that only qualify another one.
 QUALIFIERS = {"headers", "body", "body_base64", "json", "message", "http",
-              "details", "for_ms", "latency_ms"}
+              "details", "for_ms", "latency_ms", "body_parts"}
 
 # Page tokens of our own making, which the API itself would refuse.
 FAKE = "simulated-"
@@ -99,6 +99,8 @@ def status(answer, do, ask):
         body = base64.b64decode(do["body_base64"])
     elif "body" in do:
         body = do["body"].encode()
+    elif "body_parts" in do:
+        body = b"".join(text.encode() * n for text, n in do["body_parts"])
     return answer.but(status=do["status"], body=body, media=media, headers={})
 
 
