@@ -92,21 +92,32 @@ next_place(Reservoir *reservoir, bool *taken)
  * ----------
  */
 
-/* Text of the same length that tells equal values from others, and no more. */
+/*
+ * Text of the same length that tells equal values from others, and no more.
+ * Of values longer than this PostgreSQL takes nothing but their width.
+ */
+#define DIGESTED_BYTES	((int) 64 * 1024)
+
 static Datum
 digest_text(Datum value)
 {
 	text	   *secret = DatumGetTextPP(value);
 	int			length = VARSIZE_ANY_EXHDR(secret);
+	text	   *start = cstring_to_text_with_len(VARDATA_ANY(secret),
+												 Min(length, DIGESTED_BYTES));
 	bytea	   *hash = DatumGetByteaPP(DirectFunctionCall1(sha256_bytea,
-														   PointerGetDatum(secret)));
+														   PointerGetDatum(start)));
 	int			hash_length = VARSIZE_ANY_EXHDR(hash);
-	char	   *hex = palloc(hash_length * 2);
+	int			hex_length = hash_length * 2;
+	char	   *hex = palloc(hex_length);
 	text	   *digest = palloc(VARHDRSZ + length);
 
 	hex_encode(VARDATA_ANY(hash), hash_length, hex);
-	for (int i = 0; i < length; i++)
-		VARDATA(digest)[i] = hex[i % (hash_length * 2)];
+	for (int i = 0; i < length; i += hex_length)
+	{
+		CHECK_FOR_INTERRUPTS();
+		memcpy(VARDATA(digest) + i, hex, Min(hex_length, length - i));
+	}
 	SET_VARSIZE(digest, VARHDRSZ + length);
 	return PointerGetDatum(digest);
 }
