@@ -506,8 +506,8 @@ SELECT c.n, t.name FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHER
 -- others go on
 SELECT same_as_local('SELECT * FROM customers c JOIN auth_tokens t ON t.api_key = c.key WHERE c.n < 4 OR c.n > 30');
 \! $VELT_SIM faults '[]'
--- rows that were not asked for, twice the same, and of no key
-\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/-", {"id": "velt_api_key_000200", "type": "testing"}], ["/result/data/-", {"type": "testing"}], ["/result/data/-", {"id": null, "type": "testing"}]]}}]'
+-- rows that were not asked for, of no key, and twice the same
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/0", {"id": "velt_api_key_000200", "type": "testing"}], ["/result/data/1", {"type": "testing"}], ["/result/data/2", {"id": null, "type": "testing"}]]}}]'
 SELECT count(*), count(k.id), count(DISTINCT k.id) FROM customers c LEFT JOIN api_keys k ON k.id = c.key;
 \! $VELT_SIM faults '[{"endpoint": "apikeys/get", "do": {"edit": [["/result/data/0/id", "velt_api_key_000002"]]}}]'
 SELECT c.n, k.id FROM customers c LEFT JOIN api_keys k ON k.id = c.key WHERE c.n < 3 ORDER BY 1;

@@ -397,6 +397,14 @@ SELECT state, detail FROM failure('SELECT count(*) FROM auth_tokens');
 SELECT id FROM api_keys OFFSET 24;
 \echo `:requests`
 ALTER SERVER velt OPTIONS (DROP max_concurrency);
+-- more rows than were asked for
+ALTER SERVER velt OPTIONS (page_size '5');
+\! $VELT_SIM faults '[{"endpoint": "apikeys/get", "nth": 2, "do": {"edit": [["/result/data/-", {"id": "more"}]]}}]'
+SELECT state, detail FROM failure('TABLE api_keys');
+\! $VELT_SIM faults '[{"do": {"edit": [["/result/data/-", {"id": "more"}]]}}]'
+SELECT state, detail FROM failure($$SELECT * FROM api_keys WHERE id = 'velt_api_key_000001'$$);
+ALTER SERVER velt OPTIONS (DROP page_size);
+\echo `:requests`
 -- what is not said is not wrong
 \! $VELT_SIM faults '[{"times": 1, "do": {"edit": [["/result/data/apiKey"]]}}]'
 TABLE tokens;

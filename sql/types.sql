@@ -286,7 +286,10 @@ SELECT n FROM misfits;
 \echo :SQLSTATE
 -- a column that nobody asks for hurts nobody
 SELECT id FROM misfits;
-SELECT n FROM misfits LIMIT 1;
+BEGIN;
+DECLARE c CURSOR FOR SELECT n FROM misfits;
+FETCH c;
+ROLLBACK;
 SELECT s FROM misfits;
 \echo :SQLSTATE
 SELECT s5 FROM misfits;

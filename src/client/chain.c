@@ -99,7 +99,7 @@ velt_chain_advance(VeltChain *chain, const VeltPage *page, VeltError *error)
 {
 	chain->more = false;
 	chain->npages++;
-	chain->nempty = velt_page_is_empty(page) ? chain->nempty + 1 : 0;
+	chain->nempty = velt_page_nrows(page) == 0 ? chain->nempty + 1 : 0;
 	if (!velt_page_next_token(page, &chain->token, error))
 		return false;
 	if (chain->token.length == 0)

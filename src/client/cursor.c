@@ -328,7 +328,17 @@ receive_bytes(void *owner, int http_status, const char *bytes, size_t length,
 static bool
 check_page(void *owner, int http_status, VeltError *error)
 {
-	return velt_page_finish(((Fetch *) owner)->page, http_status, error);
+	Fetch	   *fetch = owner;
+	int64_t		nrows;
+
+	if (!velt_page_finish(fetch->page, http_status, error))
+		return false;
+	nrows = velt_page_nrows(fetch->page);
+	return !fetch->cursor->spec.resource->paged ||
+		nrows <= fetch->chain->page_size ||
+		velt_error_set(error, VELT_ERROR_PROTOCOL,
+					   "The API replied with %lld rows where it was asked for at most %d.",
+					   (long long) nrows, fetch->chain->page_size);
 }
 
 /* The fetch is to go up, unless it has nothing to tell. */
@@ -373,7 +383,7 @@ fetch_succeeded(Fetch *fetch)
 		velt_page_name_request(fetch->page, &error);
 		fail(cursor, fetch->number, &error);
 	}
-	fetch->rowless = velt_page_is_empty(fetch->page);
+	fetch->rowless = velt_page_nrows(fetch->page) == 0;
 	fetch->nkeys_done = fetch->chain->more ? 0 : fetch->chain->nkeys;
 	if (fetch->rowless && fetch->chain->more)
 	{

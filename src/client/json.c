@@ -255,13 +255,14 @@ open_container(VeltJsonScanner *scanner, bool is_array, VeltError *error)
 static void
 close_container(VeltJsonScanner *scanner)
 {
+	const VeltJsonFrame *frame = &scanner->frames[scanner->depth--];
 	VeltJsonSpan *span;
 
-	scanner->node = scanner->frames[scanner->depth--].node;
+	scanner->node = frame->node;
 	scanner->escaped = false;
 	span = current_span(scanner);
 	if (span != NULL)
-		span->empty = scanner->state != EXPECT_COMMA_OR_CLOSE;
+		span->nelements = frame->index + 1;
 	end_value(scanner, scanner->offset + 1);
 }
 

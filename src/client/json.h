@@ -71,7 +71,7 @@ typedef struct VeltJsonSpan
 {
 	VeltJsonKind kind;
 	bool		escaped;		/* a string with at least one backslash */
-	bool		empty;			/* an array or object with nothing in it */
+	int64_t		nelements;		/* of an array */
 	size_t		start;			/* offset of its first byte */
 	size_t		end;			/* offset behind its last byte */
 } VeltJsonSpan;

@@ -480,11 +480,11 @@ velt_page_next_token(const VeltPage *page, VeltBuffer *token,
  * ----------
  */
 
-bool
-velt_page_is_empty(const VeltPage *page)
+int64_t
+velt_page_nrows(const VeltPage *page)
 {
-	return page->layout->resource->rows == VELT_ARRAY_OF_OBJECTS &&
-		arrived(page, VELT_AT_ROWS).empty;
+	return page->layout->resource->rows == VELT_ARRAY_OF_OBJECTS ?
+		arrived(page, VELT_AT_ROWS).nelements : 1;
 }
 
 /* Scans on, up to the end of a row or an element. */

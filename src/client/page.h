@@ -56,8 +56,8 @@ extern bool velt_page_finish(VeltPage *page, int http_status,
 extern bool velt_page_next_token(const VeltPage *page, VeltBuffer *token,
 								 VeltError *error);
 
-/* Whether the page has no row. */
-extern bool velt_page_is_empty(const VeltPage *page);
+/* Return how many rows the page has. */
+extern int64_t velt_page_nrows(const VeltPage *page);
 
 /* The result of a step to the next row, or element of an array. */
 typedef enum VeltPageStatus

@@ -360,7 +360,6 @@ take(VeltPage *page, const VeltLayout *layout, int status,
 {
 	VeltError	error = {.kind = VELT_ERROR_NONE};
 	VeltBuffer	token = {0};
-	bool		empty;
 	long		nrows;
 
 	velt_page_begin(page, velt_string("key", 3));
@@ -374,9 +373,8 @@ take(VeltPage *page, const VeltLayout *layout, int status,
 	if (velt_page_next_token(page, &token, &error))
 		must(is_utf8(token.data, token.length));
 	velt_buffer_free(&token);
-	empty = velt_page_is_empty(page);
 	nrows = read_rows(page, layout, response, piece);
-	must(empty == (nrows == 0));
+	must((velt_page_nrows(page) == 0) == (nrows == 0));
 	return nrows;
 }
 

@@ -19,6 +19,7 @@ use VeltTest;
 
 my $default_seed = 1;
 my $default_rows = 300;
+my $page_size = 100;
 my $most_reported = 3;
 
 my $seed = $ENV{VELT_TEST_SEED} // $default_seed;
@@ -258,17 +259,49 @@ sub make_row
 	return ('{' . join(',', @members) . space() . '}', join(', ', @values));
 }
 
+# Has the simulator reply with these pages, and with the last one from then on.
 sub serve
 {
-	my ($body) = @_;
+	my (@bodies) = @_;
 
-	$api->faults([ { endpoint => 'apikeys/get',
-		do => { status => 200,
-			body_base64 => encode_base64(bytes($body), '') } } ]);
+	$api->faults(
+		[
+			map {
+				{
+					endpoint => 'apikeys/get',
+					$_ < $#bodies ? (nth => $_ + 1) : (),
+					do => {
+						status => 200,
+						body_base64 => encode_base64(bytes($bodies[$_]), '')
+					}
+				}
+			} 0 .. $#bodies
+		]);
 	return;
 }
 
-sub response { return '{"result":{"status":"success","data":' . $_[0] . '}}'; }
+sub response
+{
+	my ($data, $next) = @_;
+
+	$next = $next ? qq{,"nextPageToken":"$next"} : '';
+	return qq({"result":{"status":"success","data":$data$next}});
+}
+
+sub serve_rows
+{
+	my @rows = @_;
+	my @bodies;
+
+	while (my @page = splice @rows, 0, $page_size)
+	{
+		push @bodies,
+		  response('[' . join(',', map { space() . $_ } @page) . ']',
+			scalar @rows);
+	}
+	serve(@bodies);
+	return;
+}
 
 # Rows that differ, by their ids.
 sub differences
@@ -296,7 +329,7 @@ sub every_type
 	$session->query("CREATE TABLE local (id text, $columns)");
 	$session->query(bytes(
 		'INSERT INTO local VALUES ' . join ', ', map { "($_->[1])" } @rows));
-	serve(response('[' . join(',', map { space() . $_->[0] } @rows) . ']'));
+	serve_rows(map { $_->[0] } @rows);
 	$session->query('CREATE TABLE kept AS SELECT * FROM every');
 	is($session->value('SELECT count(*) FROM kept'), $nrows, "$nrows rows");
 	for my $i (0 .. $#types)
