@@ -60,7 +60,6 @@ typedef struct BatchJoin
 
 	/* the row being joined */
 	OuterRow   *row;
-	int			next_inner;
 	bool		matched;
 
 	bool		rechecking;		/* an outer row is there, for EvalPlanQual */
@@ -251,7 +250,8 @@ next_outer(BatchJoin *join)
 	slist_pop_head_node(&join->queue);
 	join->row = row;
 	ExecStoreMinimalTuple(row->tuple, join->outer_slot, false);
-	join->next_inner = 0;
+	if (row->entry)
+		velt_key_table_rewind(row->entry);
 	join->matched = false;
 	return true;
 }
@@ -264,15 +264,13 @@ next_pair(BatchJoin *join)
 	bool		lone = join->type == JOIN_LEFT || join->type == JOIN_ANTI;
 	bool		once = join->type == JOIN_SEMI || join->type == JOIN_ANTI;
 
-	while (entry && join->next_inner < entry->nrows &&
-		   !(once && join->matched))
+	while (entry && !(once && join->matched) &&
+		   velt_key_table_next_row(entry, join->inner_slot))
 	{
 		TupleTableSlot *joined;
 
 		CHECK_FOR_INTERRUPTS();
 		ResetExprContext(join->node.ss.ps.ps_ExprContext);
-		ExecStoreMinimalTuple(entry->rows[join->next_inner++],
-							  join->inner_slot, false);
 		joined = put_pair(join, join->outer_slot, join->inner_slot);
 		if (!pair_matches(join))
 			continue;
@@ -464,7 +462,7 @@ end_join(CustomScanState *node)
 {
 	BatchJoin  *join = (BatchJoin *) node;
 
-	velt_key_lookup_stop(join->lookup);
+	velt_key_lookup_reset(join->lookup);
 	ExecEndNode(join->outer);
 	ExecEndNode(&join->inner->ss.ps);
 }

@@ -60,8 +60,9 @@ velt_key_lookup_create(ForeignScanState *scan, int key_column, Size bound,
 	return lookup;
 }
 
-void
-velt_key_lookup_stop(VeltKeyLookup *lookup)
+/* End what is in flight and release the session. */
+static void
+stop(VeltKeyLookup *lookup)
 {
 	velt_source_stop(&lookup->source);
 	/* the cursor had borrowed keys */
@@ -73,7 +74,7 @@ velt_key_lookup_stop(VeltKeyLookup *lookup)
 void
 velt_key_lookup_reset(VeltKeyLookup *lookup)
 {
-	velt_key_lookup_stop(lookup);
+	stop(lookup);
 	velt_key_table_reset(lookup->table);
 }
 
@@ -354,5 +355,5 @@ velt_key_lookup_finish(VeltKeyLookup *lookup)
 	/* the cursor's end is where it tells an unknown key from a workspace */
 	while (is_open(lookup) && receive(lookup))
 		;
-	velt_key_lookup_stop(lookup);
+	stop(lookup);
 }

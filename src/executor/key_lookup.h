@@ -65,10 +65,10 @@ extern void velt_key_lookup_receive(VeltKeyLookup *lookup);
  */
 extern void velt_key_lookup_finish(VeltKeyLookup *lookup);
 
-/* Forgets all keys, whoever uses them, and what is in flight. */
+/*
+ * Forget all keys, also those in use, end what is in flight, and release the
+ * session.  Raises no error.
+ */
 extern void velt_key_lookup_reset(VeltKeyLookup *lookup);
-
-/* Ends what is in flight and releases the session; raises no error. */
-extern void velt_key_lookup_stop(VeltKeyLookup *lookup);
 
 #endif							/* VELT_EXECUTOR_KEY_LOOKUP_H */

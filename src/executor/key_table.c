@@ -32,11 +32,15 @@ typedef struct Slot
 #define INITIAL_KEYS	128
 #define INITIAL_ROWS	2
 
+/* Memory of a key's spilled rows, before they go to a file. */
+#define SPILL_KB		64
+
 struct VeltKeyTable
 {
 	MemoryContext context;
 	keyhash_hash *hash;
 	dlist_head	unused;			/* entries without user, oldest first */
+	dlist_head	spilled;		/* entries with spilled rows */
 	Size		bound;
 	Size		bytes;			/* of entries and their rows */
 };
@@ -49,13 +53,27 @@ velt_key_table_create(MemoryContext parent, Size bound)
 	table->context = AllocSetContextCreate(parent, "velt_fdw known keys",
 										   ALLOCSET_DEFAULT_SIZES);
 	table->bound = bound;
+	dlist_init(&table->spilled);
 	velt_key_table_reset(table);
 	return table;
+}
+
+static void
+end_spill(VeltKeyEntry *entry)
+{
+	if (entry->spilled == NULL)
+		return;
+	tuplestore_end(entry->spilled);
+	entry->spilled = NULL;
+	dlist_delete(&entry->spilled_link);
 }
 
 void
 velt_key_table_reset(VeltKeyTable *table)
 {
+	while (!dlist_is_empty(&table->spilled))
+		end_spill(dlist_head_element(VeltKeyEntry, spilled_link,
+									 &table->spilled));
 	MemoryContextReset(table->context);
 	table->hash = keyhash_create(table->context, INITIAL_KEYS, NULL);
 	dlist_init(&table->unused);
@@ -85,6 +103,7 @@ forget(VeltKeyTable *table, VeltKeyEntry *entry)
 		pfree(entry->rows[i]);
 	if (entry->rows)
 		pfree(entry->rows);
+	end_spill(entry);
 	pfree(entry);
 }
 
@@ -161,16 +180,54 @@ reserve_row(VeltKeyTable *table, VeltKeyEntry *entry)
 	table->bytes += GetMemoryChunkSpace(entry->rows);
 }
 
+/* Add a row to those that are not kept in memory. */
+static void
+spill(VeltKeyTable *table, VeltKeyEntry *entry, TupleTableSlot *slot)
+{
+	if (entry->spilled == NULL)
+	{
+		entry->spilled = tuplestore_begin_heap(false, false, SPILL_KB);
+		dlist_push_tail(&table->spilled, &entry->spilled_link);
+	}
+	tuplestore_puttupleslot(entry->spilled, slot);
+}
+
 void
 velt_key_table_add_row(VeltKeyTable *table, VeltKeyEntry *entry,
 					   TupleTableSlot *slot)
 {
 	MemoryContext old = MemoryContextSwitchTo(table->context);
-	MinimalTuple row;
 
-	reserve_row(table, entry);
-	row = ExecCopySlotMinimalTuple(slot);
-	entry->rows[entry->nrows++] = row;
-	table->bytes += GetMemoryChunkSpace(row);
+	if (entry->spilled || (entry->nrows > 0 && table->bytes > table->bound))
+		spill(table, entry, slot);
+	else
+	{
+		MinimalTuple row;
+
+		reserve_row(table, entry);
+		row = ExecCopySlotMinimalTuple(slot);
+		entry->rows[entry->nrows++] = row;
+		table->bytes += GetMemoryChunkSpace(row);
+	}
 	MemoryContextSwitchTo(old);
+}
+
+void
+velt_key_table_rewind(VeltKeyEntry *entry)
+{
+	entry->next_row = 0;
+	if (entry->spilled)
+		tuplestore_rescan(entry->spilled);
+}
+
+bool
+velt_key_table_next_row(VeltKeyEntry *entry, TupleTableSlot *slot)
+{
+	if (entry->next_row < entry->nrows)
+	{
+		ExecStoreMinimalTuple(entry->rows[entry->next_row++], slot, false);
+		return true;
+	}
+	return entry->spilled &&
+		tuplestore_gettupleslot(entry->spilled, true, false, slot);
 }

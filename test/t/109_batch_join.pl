@@ -5,6 +5,7 @@
 use strict;
 use warnings;
 
+use JSON::PP;
 use List::Util qw(max min sum0);
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -366,6 +367,60 @@ sub million
 		note "$name: memory grew by $row->[1] kB";
 		cmp_ok($row->[1], '<', 128, "$name: no memory is left of each");
 	}
+	$session->close;
+}
+
+# Rows of one key that work_mem does not hold.
+{
+	my $session = VeltClient->new($node);
+	my $rows = 500_000;
+	my $joined = "(VALUES (1), (2), (NULL)) v (n)
+		LEFT JOIN velt.auth_tokens t ON t.api_key = key_of(v.n)";
+	my $count =
+	  "SELECT count(*), count(t.token), count(DISTINCT v.n) FROM $joined";
+	my $exists = "SELECT count(*) FROM (VALUES (1), (2), (1)) v (n)
+		WHERE EXISTS (SELECT FROM velt.auth_tokens t
+			WHERE t.api_key = key_of(v.n))";
+	my $failing = "SELECT count(1 / (n - 1)) FROM $joined";
+
+	$session->query("SET enable_$_ = off") for qw(hashjoin mergejoin);
+	$session->query('SET work_mem = \'1MB\'');
+	$session->query('SET jit = off');
+	is_batched($session, $_, 'many rows of a key') for $count, $exists;
+	$api->faults(
+		[
+			{
+				endpoint => 'authtokens/get',
+				key => 'velt_api_key_000001',
+				do => {
+					status => 200,
+					body_parts => [
+						[
+							'{"result": {"status": "success", "data":
+								{"apiKey": "velt_api_key_000001", "authTokens": [',
+							1
+						],
+						[ '{"token":"t"},', $rows - 1 ],
+						[ '{"token":"t"}]}}}', 1 ],
+					],
+				},
+			},
+		]);
+	my $before = memory_kb($session->pid, 'VmRSS');
+	my ($counts) = $session->query($count);
+	is_deeply($counts, [ $rows + 3, $rows + 2, 2 ],
+		'many rows of a key: all are joined');
+	is($session->value($exists), 3, 'many rows of a key: EXISTS');
+	my $growth = memory_kb($session->pid, 'VmHWM') - $before;
+	note "many rows of a key: memory grew by $growth kB at most";
+	my ($plan) =
+	  $session->query("EXPLAIN (ANALYZE, BUFFERS, FORMAT JSON) $count");
+	cmp_ok(decode_json($plan->[0])->[0]->{Plan}->{'Temp Written Blocks'},
+		'>', 0, 'many rows of a key: are spilled');
+	is($session->error($failing)->{sqlstate}, '22012', 'an error among them');
+	is($session->value('SELECT count(*) FROM pg_ls_tmpdir()'),
+		0, 'many rows of a key: no temporary file is left');
+	cmp_ok($growth, '<', 25 * 1024, 'many rows of a key: memory is bounded');
 	$session->close;
 }
 
