@@ -71,6 +71,7 @@ my @faults = (
 	{ latency_ms => 400 },
 	{ drip_ms => 1 },
 	{ wrong_length => 10 },
+	{ status => 200, body_parts => [ [ ' ', 250_000 ], [ '{}', 1 ] ] },
 	{ status => 200, body => '{"result":tru}' });
 
 # A round; what is twice in it is done more often.

@@ -254,8 +254,10 @@ sub finish
 	$self->{succeeded}->{ $worker->{scenario} }++ unless $worker->{failed};
 	return if !$worker->{spared} || time - ($worker->{sampled} // 0) < $sample_s;
 	$worker->{sampled} = time;
-	push @{ $worker->{samples} },
-	  [ time, memory_kb($worker->{session}->pid, 'RssAnon') ];
+	my %kb = map { ($_ => memory_kb($worker->{session}->pid, $_)) }
+	  qw(RssAnon RssFile RssShmem VmHWM);
+	push @{ $worker->{samples} }, [ time, $kb{RssAnon} ];
+	$worker->{peak_kb} = $kb{VmHWM} - $kb{RssFile} - $kb{RssShmem};
 	return;
 }
 

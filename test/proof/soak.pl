@@ -37,6 +37,11 @@ my @rests = ($warm_up, 0.4, 0.6, 0.8, 1);
 my $most_growth_kb = 1024;
 my $fewest_samples = 20;
 
+# A connection's responses take twice max_response_size at most; a session has
+# a connection to each server.  The rest is for rows, plans and the like.
+my $max_response_kb = 256;
+my $most_peak_kb = 2 * $max_response_kb * 3 + 2048;
+
 # Holes between what lasts come to an end, but not in so short a time: there
 # large blocks are the kernel's, and leave none.
 my %malloc = $seconds < 600
@@ -137,6 +142,7 @@ sub add_servers
 				page_size => 20,
 				keys_per_request => 30,
 				max_concurrency => 8,
+				max_response_size => "${max_response_kb}kB",
 				keep_connections => 'true',
 				request_cost => 1000
 			},
@@ -305,7 +311,7 @@ sub look_at_growth
 {
 	my $first = $began + $warm_up * $seconds;
 	my $fifth = (time - $first) / 5;
-	my (%memory, %descriptors);
+	my (%memory, %peaks, %descriptors);
 
 	for my $worker (grep { $_->{spared} } @workers)
 	{
@@ -315,13 +321,18 @@ sub look_at_growth
 		my $after = median(map { $_->[1] } grep { $_->[0] > time - $fifth } @samples);
 		my ($then, $now) = (@{ $worker->{descriptors} // [] }, 0, 0);
 
-		note sprintf '%s: RssAnon %d kB, then %+d kB, %d samples; %d descriptors, then %+d',
-		  $name, $before, $after - $before, scalar @samples, $then, $now - $then;
+		my $peak = $worker->{peak_kb} - $before;
+
+		note sprintf '%s: RssAnon %d kB, then %+d kB, at most %+d kB, %d samples; %d descriptors, then %+d',
+		  $name, $before, $after - $before, $peak, scalar @samples, $then,
+		  $now - $then;
+		$peaks{$name} = $peak if $peak > $most_peak_kb;
 		$memory{$name} = $after - $before if $after - $before >= $most_growth_kb;
 		$descriptors{$name} = $now - $then if $now > $then;
 		$memory{$name} = 'is unknown' if @samples < $fewest_samples;
 	}
 	is(counted(\%memory), '', "no backend grows by $most_growth_kb kB");
+	is(counted(\%peaks), '', "no backend has $most_peak_kb kB more for a time");
 	is(counted(\%descriptors), '', 'no backend has more descriptors');
 	return;
 }
