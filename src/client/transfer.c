@@ -345,14 +345,23 @@ velt_transfer_is_behind(const VeltTransfer *transfer)
 		velt_transfer_has_input(transfer);
 }
 
-/* Forgets the first bytes of the input, or all of it. */
+/* Forgets the first bytes of the input, and makes their memory free for more. */
 static void
 drop_input(VeltTransfer *transfer, size_t length)
 {
+	VeltBuffer *input = &transfer->input;
+
 	velt_transport_release(transfer->transport, length);
 	transfer->input_start += length;
-	if (transfer->input_start == transfer->input.length)
-		transfer->input.length = transfer->input_start = 0;
+	/* what is moved is about as much as has been processed since */
+	if (input_length(transfer) > 0 &&
+		transfer->input_start < VELT_SLICE_BYTES)
+		return;
+	input->length = input_length(transfer);
+	if (input->length > 0)
+		memmove(input->data, input->data + transfer->input_start,
+				input->length);
+	transfer->input_start = 0;
 }
 
 /* Hands bytes over to the owner. */
