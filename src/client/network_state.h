@@ -113,8 +113,12 @@ extern bool velt_transport_start_queued(VeltTransport *transport,
 										bool *started, VeltError *error);
 
 
-/* Return whether the transfer may receive more bytes now. */
-extern bool velt_transport_has_room(const VeltTransfer *transfer);
+/*
+ * Return whether the transfer may add to the bytes that the transport holds:
+ * up to max_response_size in all, and the oldest transfer beyond that, which
+ * is as much again at most.
+ */
+extern bool velt_transport_may_hold_more(const VeltTransfer *transfer);
 
 /*
  * Process bytes that libcurl has delivered, as long as *budget lasts.  False

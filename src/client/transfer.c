@@ -27,6 +27,20 @@
 
 static void begin_body(VeltTransfer *transfer);
 
+static size_t
+input_length(const VeltTransfer *transfer)
+{
+	return transfer->input.length - transfer->input_start;
+}
+
+/* Returns whether there is room for more input. */
+static bool
+has_room(const VeltTransfer *transfer)
+{
+	return input_length(transfer) < VELT_SLICE_BYTES &&
+		velt_transport_may_hold_more(transfer);
+}
+
 /* ----------
  * Callbacks, from within libcurl
  * ----------
@@ -306,7 +320,7 @@ receive_body(char *bytes, size_t size, size_t count, void *data)
 	VeltTransfer *transfer = data;
 	size_t		length = size * count;
 
-	if (!velt_transport_has_room(transfer))
+	if (!has_room(transfer))
 	{
 		transfer->paused = transfer->transport->paused = true;
 		return CURL_WRITEFUNC_PAUSE;
@@ -325,12 +339,6 @@ receive_body(char *bytes, size_t size, size_t count, void *data)
  * Processing what libcurl has delivered
  * ----------
  */
-
-static size_t
-input_length(const VeltTransfer *transfer)
-{
-	return transfer->input.length - transfer->input_start;
-}
 
 bool
 velt_transfer_has_input(const VeltTransfer *transfer)
@@ -414,7 +422,7 @@ velt_transfer_process(VeltTransfer *transfer, size_t *bytes)
 void
 velt_transfer_resume(VeltTransfer *transfer)
 {
-	if (!transfer->paused || !velt_transport_has_room(transfer))
+	if (!transfer->paused || !has_room(transfer))
 		return;
 	transfer->paused = false;
 	/* calls receive_body */

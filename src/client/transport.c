@@ -542,14 +542,26 @@ velt_transport_release(VeltTransport *transport, size_t bytes)
 }
 
 bool
-velt_transport_has_room(const VeltTransfer *transfer)
+velt_transport_may_hold_more(const VeltTransfer *transfer)
 {
 	const VeltTransport *transport = transfer->transport;
-	size_t		most = transport->config.max_response_bytes * 2;
+	size_t		most = transport->config.max_response_bytes;
 
-	return transfer->input.length - transfer->input_start < VELT_SLICE_BYTES &&
-		(most == 0 || transport->held < most ||
-		 transfer == TAILQ_FIRST(&transport->running));
+	return most == 0 || transport->held < most ||
+		transfer == TAILQ_FIRST(&transport->running);
+}
+
+/* Return whether there is input, or its end, that may be processed now. */
+static bool
+can_advance(VeltTransfer *transfer)
+{
+	if (!velt_transfer_has_input(transfer))
+		return transfer->delivered;
+	/* decompressed it is more than what is held already */
+	if (!transfer->compressed || velt_transport_may_hold_more(transfer))
+		return true;
+	transfer->transport->paused = true;
+	return false;
 }
 
 /* Process a slice of the transfer's input, or its end. */
@@ -578,7 +590,7 @@ velt_transport_process(VeltTransport *transport, size_t *budget)
 	{
 		velt_transfer_resume(transfer);
 		transport->paused |= transfer->paused;
-		if (!velt_transfer_has_input(transfer) && !transfer->delivered)
+		if (!can_advance(transfer))
 		{
 			transfer = TAILQ_NEXT(transfer, link);
 			continue;
@@ -624,6 +636,9 @@ velt_transport_end_overdue(VeltTransport *transport)
 		}
 		velt_transfer_time_out(transfer, &error);
 		end_attempt(transfer, &error);
+		/* others may have room for more by that */
+		if (transport->paused)
+			velt_transport_drive_soon(transport);
 		/* its owner may have ended others: look again from the start */
 		transfer = TAILQ_FIRST(&transport->running);
 	}
