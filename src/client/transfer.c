@@ -331,7 +331,6 @@ receive_body(char *bytes, size_t size, size_t count, void *data)
 		return CURL_WRITEFUNC_ERROR;
 	}
 	velt_transport_hold(transfer->transport, length);
-	transfer->received += length;
 	return length;
 }
 
@@ -436,7 +435,6 @@ begin_body(VeltTransfer *transfer)
 	drop_input(transfer, input_length(transfer));
 	velt_gunzip_free(transfer->gunzip);
 	transfer->gunzip = NULL;
-	transfer->received = transfer->grace = 0;
 	transfer->paused = false;
 	transfer->delivered = false;
 	transfer->sink->begin(transfer->owner);
@@ -514,6 +512,7 @@ velt_transfer_begin(VeltTransfer *transfer, CURL *easy, int64_t now_ms)
 	transfer->easy = easy;
 	transfer->phase = VELT_PHASE_CONNECT;
 	transfer->started_ms = now_ms;
+	transfer->grace_ends_ms = 0;
 	transfer->not_before_ms = 0;
 	transfer->slept = false;
 	transfer->resend_free = false;

@@ -46,6 +46,7 @@ struct VeltTransfer
 	CURL	   *easy;			/* NULL while queued */
 	VeltPhase	phase;
 	int64_t		started_ms;
+	int64_t		grace_ends_ms;	/* in processor time; 0: not overdue yet */
 	size_t		header_bytes;
 	bool		headers_complete;
 	bool		connects;		/* it needs a new connection */
@@ -60,8 +61,6 @@ struct VeltTransfer
 	/* bytes of the body that libcurl has delivered */
 	VeltBuffer	input;
 	size_t		input_start;	/* bytes of it that were processed */
-	uint64_t	received;		/* bytes of it in all */
-	uint64_t	grace;			/* ... that may still come; 0: in time */
 	bool		paused;			/* libcurl holds back more */
 	bool		delivered;		/* libcurl has ended the attempt ... */
 	CURLcode	code;			/* ... with this code */

@@ -10,14 +10,18 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "client/handle.h"
 #include "client/network_state.h"
 
 #define MINUTE_MS			60000
 
-/* The most that a socket's receive buffer has by default on Linux: tcp_rmem. */
-#define MAX_KERNEL_BYTES	(6 * 1024 * 1024)
+/*
+ * Processor time that an overdue attempt may take for bytes that may have
+ * arrived in time.
+ */
+#define GRACE_MS			10
 
 /* ----------
  * Creation
@@ -147,7 +151,7 @@ velt_transport_next_due(const VeltTransport *transport)
 
 	TAILQ_FOREACH(transfer, &transport->running, link)
 	{
-		if (deadline(transfer) < due && !transfer->delivered)
+		if (deadline(transfer) < due)
 			due = deadline(transfer);
 	}
 	TAILQ_FOREACH(transfer, &transport->delayed, link)
@@ -604,18 +608,29 @@ velt_transport_process(VeltTransport *transport, size_t *budget)
 	return true;
 }
 
+/* Return the processor time that this thread has used. */
+static int64_t
+processor_ms(void)
+{
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	return (int64_t) used.tv_sec * 1000 + used.tv_nsec / 1000000;
+}
+
 /*
  * Return whether an overdue attempt may go on: a response that has arrived in
- * time counts, but reading it takes several calls.  More than the kernel can
- * have had of it has come later.
+ * time counts, but reading it takes several calls.
  */
 static bool
-may_have_arrived(VeltTransfer *transfer)
+has_grace(VeltTransfer *transfer)
 {
-	if (transfer->grace == 0)
-		transfer->grace = transfer->received + MAX_KERNEL_BYTES;
-	return velt_transfer_is_behind(transfer) &&
-		transfer->received < transfer->grace;
+	if (!velt_transfer_is_behind(transfer) ||
+		!velt_transport_may_hold_more(transfer))
+		return false;
+	if (transfer->grace_ends_ms == 0)
+		transfer->grace_ends_ms = processor_ms() + GRACE_MS;
+	return processor_ms() < transfer->grace_ends_ms;
 }
 
 void
@@ -628,8 +643,7 @@ velt_transport_end_overdue(VeltTransport *transport)
 	{
 		VeltError	error;
 
-		if (transfer->delivered || deadline(transfer) > now ||
-			may_have_arrived(transfer))
+		if (deadline(transfer) > now || has_grace(transfer))
 		{
 			transfer = TAILQ_NEXT(transfer, link);
 			continue;
