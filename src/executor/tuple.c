@@ -31,10 +31,14 @@
 #define SLICE_BYTES			((Size) 256 * 1024)
 
 /*
- * The longest text for a type of fixed length.  An input function cannot be
- * interrupted, and its error quotes the whole text.
+ * The longest text for an input function, which cannot be interrupted, may
+ * need many times the memory, and quotes the whole text in its error.  That
+ * of jsonb needs up to 100 ms for 1 MB.
  */
-#define MAX_BRIEF_BYTES		((Size) 1024 * 1024)
+#define MAX_INPUT_BYTES		((Size) 512 * 1024)
+
+/* The most that one character takes in JSON: a pair of \uXXXX. */
+#define MAX_ESCAPED_BYTES	12
 
 /* Bytes in which the end of a slice avoids a combining character. */
 #define MAX_COMBINED		64
@@ -57,7 +61,8 @@ typedef struct ColumnReader
 	/* of the type, or of an array's elements */
 	bool		takes_json;		/* JSON text, not the characters of a string */
 	bool		is_text;		/* the value is its text: no input function */
-	bool		is_brief;		/* of a fixed length, and so is its text */
+	PGFunction	fit;			/* to the type's length, or NULL */
+	Size		most;			/* bytes of text */
 	FmgrInfo	input;
 	Oid			ioparam;
 	Oid			element_type;
@@ -218,9 +223,11 @@ refuse_long(const ColumnReader *column, Size length)
 	Oid			type = column->is_array ? column->element_type : column->type;
 
 	ereport(ERROR,
-			(errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+			(errcode(column->is_text ? ERRCODE_STRING_DATA_RIGHT_TRUNCATION :
+					 ERRCODE_INVALID_TEXT_REPRESENTATION),
 			 errmsg("value of %zu bytes is too long for type %s", length,
-					format_type_be(type))));
+					format_type_with_typemod(type, column->typmod)),
+			 errhint("Columns of type text or json take longer values.")));
 }
 
 /* Make a value of a scalar type from its text. */
@@ -231,7 +238,7 @@ make_value(const VeltTupleReader *reader, ColumnReader *column,
 	Size		length;
 	char	   *chars;
 
-	if (column->is_brief && json.length > MAX_BRIEF_BYTES)
+	if (json.length > column->most)
 		refuse_long(column, json.length);
 	chars = make_chars(reader, json, escaped, column->is_text ? VARHDRSZ : 0,
 					   &length);
@@ -239,7 +246,11 @@ make_value(const VeltTupleReader *reader, ColumnReader *column,
 		return InputFunctionCall(&column->input, chars, column->ioparam,
 								 column->typmod);
 	SET_VARSIZE(chars, length + VARHDRSZ);
-	return PointerGetDatum(chars);
+	if (column->fit == NULL)
+		return PointerGetDatum(chars);
+	return DirectFunctionCall3(column->fit, PointerGetDatum(chars),
+							   Int32GetDatum(column->typmod),
+							   BoolGetDatum(false));
 }
 
 /* Convert a value to the column's type, or to that of its elements. */
@@ -437,10 +448,16 @@ prepare_scalar(ColumnReader *column, Oid type, Oid base_type)
 
 	column->takes_json = base_type == JSONOID || base_type == JSONBOID;
 	column->is_text = type == TEXTOID || type == JSONOID ||
-		(type == VARCHAROID && column->typmod < 0);
+		type == VARCHAROID || type == BPCHAROID;
+	column->most = column->is_text ? MaxAllocSize : MAX_INPUT_BYTES;
+	if ((type == VARCHAROID || type == BPCHAROID) && column->typmod >= 0)
+	{
+		column->fit = type == VARCHAROID ? varchar : bpchar;
+		column->most = Max(MAX_INPUT_BYTES,
+						   MAX_ESCAPED_BYTES * (Size) column->typmod);
+	}
 	if (column->is_text)
 		return;
-	column->is_brief = get_typlen(type) > 0;
 	getTypeInputInfo(type, &function, &column->ioparam);
 	fmgr_info(function, &column->input);
 }
