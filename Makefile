@@ -13,9 +13,7 @@ PGFILEDESC = "velt_fdw - foreign data wrapper for Velt workspaces"
 # The client library: plain C11, links and is tested without a server.
 CLIENT_OBJS = \
 	src/client/attempt_log.o \
-	src/client/backlog.o \
 	src/client/buffer.o \
-	src/client/chain.o \
 	src/client/config.o \
 	src/client/cursor.o \
 	src/client/error.o \
@@ -28,7 +26,7 @@ CLIENT_OBJS = \
 	src/client/layout.o \
 	src/client/network.o \
 	src/client/page.o \
-	src/client/request.o \
+	src/client/request_queue.o \
 	src/client/resource.o \
 	src/client/retry.o \
 	src/client/transfer.o \

@@ -17,6 +17,21 @@ typedef struct VeltBuffer
 	size_t		allocated;
 } VeltBuffer;
 
+/* A string by its length, in UTF-8. */
+typedef struct VeltString
+{
+	const char *bytes;
+	size_t		length;
+} VeltString;
+
+static inline VeltString
+velt_string(const char *bytes, size_t length)
+{
+	VeltString	string = {bytes, length};
+
+	return string;
+}
+
 /*
  * Makes room for at least "more" further bytes.  False when memory is out;
  * the buffer is unchanged then.  The caller checks its maximum first.

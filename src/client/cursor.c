@@ -2,8 +2,8 @@
  * client/cursor.c
  *		A stream of pages: paging, prefetch, fan-out and its bounds.
  *
- * What is to be asked stands in a backlog of chains; a fetch is one page of a
- * chain, from its request to the moment the caller is done with it.  Requests
+ * Requests wait in a queue.  A fetch is one page, from its request until the
+ * caller is done with it.  Requests
  * in flight and finished pages together never exceed max_concurrency.
  *
  * A resource that must be asked key by key, without keys to ask for, has its
@@ -15,7 +15,7 @@
 #include <string.h>
 #include <sys/queue.h>
 
-#include "client/backlog.h"
+#include "client/request_queue.h"
 #include "client/layout.h"
 
 /* What a message shows of a key; it may be up to 8,192 bytes long. */
@@ -25,13 +25,13 @@ typedef struct Fetch
 {
 	TAILQ_ENTRY(Fetch) link;
 	VeltCursor *cursor;
-	VeltChain  *chain;
+	VeltRequest *request;
 	VeltPage   *page;
 	VeltTransfer *transfer;		/* NULL once it has ended */
 	int64_t		number;			/* in the order of their start */
 	int			attempts;
 	size_t		held;			/* bytes in the page */
-	void	   *tag;			/* of its chain */
+	void	   *tag;			/* the request's */
 	bool		rowless;		/* there is nothing in the page */
 	size_t		nkeys_done;		/* so many keys have no further page */
 } Fetch;
@@ -51,7 +51,7 @@ struct VeltCursor
 	VeltPage   *listed;			/* its page whose keys are being asked for */
 	VeltCursor *probe;			/* asks whether the workspace exists */
 
-	VeltBacklog backlog;
+	VeltRequestQueue queue;
 	FetchList	in_flight;
 	FetchList	ready;			/* finished, in the order of finishing */
 	FetchList	unused;			/* kept for their memory */
@@ -122,8 +122,8 @@ static bool
 add_list(VeltCursor *cursor, VeltError *error)
 {
 	return cursor->spec.filtered || cursor->spec.resource->filter_required ||
-		velt_backlog_add(&cursor->backlog, NULL, 0, cursor->spec.page_size,
-						 NULL, error);
+		velt_queue_add(&cursor->queue, NULL, 0, cursor->spec.page_size,
+					   NULL, error);
 }
 
 VeltCursor *
@@ -146,9 +146,9 @@ velt_cursor_open(VeltTransport *transport, const VeltCursorSpec *spec,
 	TAILQ_INIT(&cursor->in_flight);
 	TAILQ_INIT(&cursor->ready);
 	TAILQ_INIT(&cursor->unused);
-	/* in this order, as the backlog is there to be ended whatever fails */
-	if (velt_backlog_begin(&cursor->backlog, spec->resource, spec->keys,
-						   spec->nkeys, error) &&
+	/* in this order, as the queue must be there to be ended whatever fails */
+	if (velt_queue_begin(&cursor->queue, spec->resource, spec->keys,
+						 spec->nkeys, error) &&
 		(cursor->layout = create_layout(cursor, error)) != NULL &&
 		open_feeder(cursor, error) && add_list(cursor, error))
 		return cursor;
@@ -171,7 +171,7 @@ free_fetches(FetchList *list)
 				fetch->cursor->spec.stats->in_flight--;
 		}
 		velt_transport_release(fetch->cursor->transport, fetch->held);
-		velt_chain_free(fetch->chain);
+		velt_request_free(fetch->request);
 		velt_page_free(fetch->page);
 		free(fetch);
 	}
@@ -187,7 +187,7 @@ velt_cursor_close(VeltCursor *cursor)
 	free_fetches(&cursor->in_flight);
 	free_fetches(&cursor->ready);
 	free_fetches(&cursor->unused);
-	velt_backlog_end(&cursor->backlog);
+	velt_queue_end(&cursor->queue);
 	velt_cursor_close(cursor->feeder);
 	velt_cursor_close(cursor->probe);
 	velt_layout_free(cursor->layout);
@@ -213,17 +213,17 @@ static void
 retire(Fetch *fetch)
 {
 	empty_page(fetch, velt_string(NULL, 0));
-	velt_chain_free(fetch->chain);
-	fetch->chain = NULL;
+	velt_request_free(fetch->request);
+	fetch->request = NULL;
 	TAILQ_INSERT_HEAD(&fetch->cursor->unused, fetch, link);
 }
 
-/* Puts the chain back to be asked for its next page, before all others. */
+/* Put the request for the next page before all others in the queue. */
 static void
-continue_chain(Fetch *fetch)
+continue_request(Fetch *fetch)
 {
-	velt_backlog_return(&fetch->cursor->backlog, fetch->chain);
-	fetch->chain = NULL;
+	velt_queue_return(&fetch->cursor->queue, fetch->request);
+	fetch->request = NULL;
 }
 
 /* Cancels the requests that were started after that one. */
@@ -276,8 +276,8 @@ drop_all(VeltCursor *cursor)
 		retire(fetch);
 	}
 	if (cursor->held != NULL)
-		cursor->held->chain->more = false;
-	velt_backlog_reset(&cursor->backlog);
+		cursor->held->request->more = false;
+	velt_queue_reset(&cursor->queue);
 	cursor->failed_number = 0;
 	cursor->nhanded = 0;
 	cursor->probed = 0;
@@ -300,7 +300,7 @@ begin_attempt(void *owner)
 	VeltCursor *cursor = fetch->cursor;
 	VeltScanStats *stats = cursor->spec.stats;
 
-	empty_page(fetch, velt_chain_key(fetch->chain, cursor->spec.resource));
+	empty_page(fetch, velt_request_key(fetch->request, cursor->spec.resource));
 	stats->requests++;
 	if (fetch->attempts++ > 0)
 		stats->retries++;
@@ -335,10 +335,10 @@ check_page(void *owner, int http_status, VeltError *error)
 		return false;
 	nrows = velt_page_nrows(fetch->page);
 	return !fetch->cursor->spec.resource->paged ||
-		nrows <= fetch->chain->page_size ||
+		nrows <= fetch->request->page_size ||
 		velt_error_set(error, VELT_ERROR_PROTOCOL,
 					   "The API replied with %lld rows where it was asked for at most %d.",
-					   (long long) nrows, fetch->chain->page_size);
+					   (long long) nrows, fetch->request->page_size);
 }
 
 /* The fetch is to go up, unless it has nothing to tell. */
@@ -374,20 +374,20 @@ fetch_succeeded(Fetch *fetch)
 {
 	VeltCursor *cursor = fetch->cursor;
 	VeltError	error;
-	bool		ok = velt_chain_advance(fetch->chain, fetch->page, &error);
+	bool		ok = velt_request_advance(fetch->request, fetch->page, &error);
 
 	*cursor->spec.workspace_known = true;
-	filter_answered(cursor, (int) fetch->chain->nkeys);
+	filter_answered(cursor, (int) fetch->request->nkeys);
 	if (!ok)
 	{
 		velt_page_name_request(fetch->page, &error);
 		fail(cursor, fetch->number, &error);
 	}
 	fetch->rowless = velt_page_nrows(fetch->page) == 0;
-	fetch->nkeys_done = fetch->chain->more ? 0 : fetch->chain->nkeys;
-	if (fetch->rowless && fetch->chain->more)
+	fetch->nkeys_done = fetch->request->more ? 0 : fetch->request->nkeys;
+	if (fetch->rowless && fetch->request->more)
 	{
-		continue_chain(fetch);
+		continue_request(fetch);
 		retire(fetch);
 	}
 	else
@@ -399,15 +399,15 @@ static bool
 ask_in_halves(Fetch *fetch, VeltError *error)
 {
 	VeltCursor *cursor = fetch->cursor;
-	VeltChain  *chain = fetch->chain;
-	size_t		half = chain->nkeys / 2;
+	VeltRequest *request = fetch->request;
+	size_t		half = request->nkeys / 2;
 
-	if (!velt_backlog_add_first(&cursor->backlog, chain->keys + half,
-								chain->nkeys - half,
-								(int) (chain->nkeys - half), chain->tag,
-								error) ||
-		!velt_backlog_add_first(&cursor->backlog, chain->keys, half,
-								(int) half, chain->tag, error))
+	if (!velt_queue_add_first(&cursor->queue, request->keys + half,
+							  request->nkeys - half,
+							  (int) (request->nkeys - half), request->tag,
+							  error) ||
+		!velt_queue_add_first(&cursor->queue, request->keys, half,
+							  (int) half, request->tag, error))
 		return false;
 	retire(fetch);
 	return true;
@@ -422,9 +422,9 @@ keys_not_found(Fetch *fetch, VeltError *error)
 {
 	fetch->cursor->not_found = true;
 	fetch->cursor->probed = 0;
-	if (fetch->chain->nkeys > 1)
+	if (fetch->request->nkeys > 1)
 		return ask_in_halves(fetch, error);
-	fetch->chain->more = false;
+	fetch->request->more = false;
 	fetch->rowless = true;
 	fetch->nkeys_done = 1;
 	fetch_ready(fetch);
@@ -439,7 +439,7 @@ static bool
 filter_refused(Fetch *fetch, VeltError *error)
 {
 	VeltFilterLimit *limit = fetch->cursor->spec.filter_limit;
-	int			half = (int) (fetch->chain->nkeys + 1) / 2;
+	int			half = (int) (fetch->request->nkeys + 1) / 2;
 
 	if (half < limit->current)
 		limit->current = half;
@@ -455,7 +455,7 @@ static void
 key_refused(const Fetch *fetch, VeltError *error)
 {
 	const VeltCursor *cursor = fetch->cursor;
-	VeltString	key = fetch->chain->keys[0];
+	VeltString	key = fetch->request->keys[0];
 	char		name[KEY_NAME_BYTES];
 
 	if (cursor->spec.resource->filter_max > 1)
@@ -482,7 +482,7 @@ recover_keys(Fetch *fetch, VeltError *error)
 		return keys_not_found(fetch, error);
 	if (!is_refusal(error))
 		return false;
-	if (fetch->chain->nkeys > 1)
+	if (fetch->request->nkeys > 1)
 		return filter_refused(fetch, error);
 	key_refused(fetch, error);
 	return false;
@@ -495,17 +495,17 @@ recover_keys(Fetch *fetch, VeltError *error)
 static bool
 recover_list(Fetch *fetch, VeltError *error)
 {
-	VeltChain  *chain = fetch->chain;
+	VeltRequest *request = fetch->request;
 
 	if (error->kind != VELT_ERROR_INVALID_ARGUMENT &&
 		error->kind != VELT_ERROR_INVALID_REQUEST &&
 		error->kind != VELT_ERROR_NOT_FOUND)
 		return false;
 	error->kind = VELT_ERROR_PAGE_TOKEN;
-	if (chain->returned || chain->restarted)
+	if (request->returned || request->restarted)
 		return false;
-	velt_chain_restart(chain);
-	continue_chain(fetch);
+	velt_request_restart(request);
+	continue_request(fetch);
 	retire(fetch);
 	return true;
 }
@@ -513,11 +513,11 @@ recover_list(Fetch *fetch, VeltError *error)
 static void
 fetch_failed(Fetch *fetch, const VeltError *error)
 {
-	const VeltChain *chain = fetch->chain;
+	const VeltRequest *request = fetch->request;
 	VeltError	final = *error;
 
-	if (chain->npages > 0 ? recover_list(fetch, &final) :
-		chain->nkeys > 0 && recover_keys(fetch, &final))
+	if (request->npages > 0 ? recover_list(fetch, &final) :
+		request->nkeys > 0 && recover_keys(fetch, &final))
 		return;
 	fail(fetch->cursor, fetch->number, &final);
 	retire(fetch);
@@ -594,9 +594,9 @@ spend_request(VeltCursor *cursor, VeltError *error)
 	return true;
 }
 
-/* Asks for the chain's next page; takes the chain over in any case. */
+/* Start a request, which is the fetch's from now on, also if that fails. */
 static bool
-start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
+start_fetch(VeltCursor *cursor, VeltRequest *request, VeltError *error)
 {
 	Fetch	   *fetch = NULL;
 	char	   *body = NULL;
@@ -604,16 +604,16 @@ start_fetch(VeltCursor *cursor, VeltChain *chain, VeltError *error)
 	if (spend_request(cursor, error))
 		fetch = take_fetch(cursor, error);
 	if (fetch != NULL)
-		body = velt_chain_request(chain, cursor->spec.resource, error);
+		body = velt_request_body(request, cursor->spec.resource, error);
 	if (fetch == NULL || body == NULL)
 	{
-		velt_chain_free(chain);
+		velt_request_free(request);
 		if (fetch != NULL)
 			TAILQ_INSERT_HEAD(&cursor->unused, fetch, link);
 		return false;
 	}
-	fetch->chain = chain;
-	fetch->tag = chain->tag;
+	fetch->request = request;
+	fetch->tag = request->tag;
 	fetch->rowless = false;
 	fetch->number = ++cursor->nstarted;
 	fetch->attempts = 0;
@@ -672,8 +672,8 @@ refill_from_page(VeltCursor *cursor, bool *wait, VeltError *error)
 	VeltPageStatus status = VELT_PAGE_END;
 
 	if (cursor->listed != NULL)
-		status = velt_backlog_add_listed(&cursor->backlog, cursor->listed,
-										 error);
+		status = velt_queue_add_listed(&cursor->queue, cursor->listed,
+									   error);
 	if (status == VELT_PAGE_END)
 		return next_listed(cursor, wait, error);
 	if (status == VELT_PAGE_MORE)
@@ -684,14 +684,14 @@ refill_from_page(VeltCursor *cursor, bool *wait, VeltError *error)
 	return status != VELT_PAGE_FAILED;
 }
 
-/* Keep enough keys in the backlog that no request waits for the feeder's. */
+/* Keep enough keys in the queue that no request waits for the feeder's. */
 static bool
 refill(VeltCursor *cursor, VeltError *error)
 {
 	bool		wait = false;
 
 	while (cursor->feeder != NULL && !wait &&
-		   cursor->backlog.nchains < cursor->spec.max_concurrency)
+		   cursor->queue.nrequests < cursor->spec.max_concurrency)
 	{
 		if (!refill_from_page(cursor, &wait, error))
 			return false;
@@ -736,15 +736,15 @@ pump(VeltCursor *cursor)
 	while (cursor->failed_number == 0 &&
 		   cursor->nopen < open_allowed(cursor))
 	{
-		VeltChain  *chain;
+		VeltRequest *request;
 		bool		ok = (refill(cursor, &error) &&
-						  velt_backlog_take(&cursor->backlog,
-											velt_cursor_max_keys(cursor),
-											&chain, &error));
+						  velt_queue_take(&cursor->queue,
+										  velt_cursor_max_keys(cursor),
+										  &request, &error));
 
-		if (ok && chain == NULL)
+		if (ok && request == NULL)
 			return;
-		if (!ok || !start_fetch(cursor, chain, &error))
+		if (!ok || !start_fetch(cursor, request, &error))
 			fail(cursor, cursor->nstarted + 1, &error);
 	}
 }
@@ -763,13 +763,13 @@ take_back(VeltCursor *cursor)
 	cursor->held = NULL;
 	if (fetch == NULL)
 		return;
-	if (fetch->chain != NULL && fetch->chain->more)
-		continue_chain(fetch);
+	if (fetch->request != NULL && fetch->request->more)
+		continue_request(fetch);
 	retire(fetch);
 }
 
 /*
- * Hands up a finished page.  From the second page of a chain on, the request
+ * Hands up a finished page.  From the second page of a list on, the request
  * for the next one leaves before this one's rows are looked at; the first
  * page might be all that the caller wants.
  */
@@ -782,16 +782,16 @@ hand_up(VeltCursor *cursor)
 	cursor->nopen--;
 	cursor->nhanded++;
 	cursor->held = fetch;
-	fetch->chain->returned = true;
-	if (fetch->chain->more && fetch->chain->npages > 1 &&
+	fetch->request->returned = true;
+	if (fetch->request->more && fetch->request->npages > 1 &&
 		(cursor->spec.limit < 0 ||
-		 fetch->chain->npages * fetch->chain->page_size < cursor->spec.limit))
+		 fetch->request->npages * fetch->request->page_size < cursor->spec.limit))
 	{
 		VeltString	key = velt_page_key(fetch->page);
 
-		/* the page's key is the chain's own memory, which may go first */
+		/* the page's key is the request's own memory, which may go first */
 		if (key.length == 0)
-			continue_chain(fetch);
+			continue_request(fetch);
 	}
 	pump(cursor);
 	return fetch->rowless ? NULL : fetch->page;
@@ -844,15 +844,15 @@ bool
 velt_cursor_wants_key(const VeltCursor *cursor)
 {
 	return cursor->failed_number == 0 &&
-		cursor->backlog.nchains < cursor->spec.max_concurrency;
+		cursor->queue.nrequests < cursor->spec.max_concurrency;
 }
 
 bool
 velt_cursor_add_keys(VeltCursor *cursor, const VeltString *keys,
 					 size_t nkeys, void *tag, VeltError *error)
 {
-	return velt_backlog_add(&cursor->backlog, keys, nkeys, (int) nkeys, tag,
-							error);
+	return velt_queue_add(&cursor->queue, keys, nkeys, (int) nkeys, tag,
+						  error);
 }
 
 void
@@ -877,7 +877,7 @@ bool
 velt_cursor_is_idle(const VeltCursor *cursor)
 {
 	return cursor->failed_number == 0 &&
-		velt_backlog_is_empty(&cursor->backlog) && cursor->feeder == NULL &&
+		velt_queue_is_empty(&cursor->queue) && cursor->feeder == NULL &&
 		TAILQ_EMPTY(&cursor->in_flight) && TAILQ_EMPTY(&cursor->ready);
 }
 

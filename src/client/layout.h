@@ -9,7 +9,7 @@
 #define VELT_CLIENT_LAYOUT_H
 
 #include "client/json.h"
-#include "client/request.h"
+#include "client/buffer.h"
 #include "client/resource.h"
 
 /* What of a response is looked at, whatever the resource. */

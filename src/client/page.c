@@ -26,7 +26,7 @@
 
 /*
  * A page token names a place in a list, for which some hundred bytes will do.
- * With this many, a thousand empty pages (client/chain) bring no more bytes
+ * With this many, a thousand empty pages (client/request_queue) bring no more bytes
  * than one response may have by default.
  */
 #define MAX_TOKEN_BYTES	((size_t) 64 * 1024)

@@ -11,7 +11,7 @@
 
 #include "client/error.h"
 #include "client/json.h"
-#include "client/request.h"
+#include "client/buffer.h"
 #include "client/resource.h"
 
 /* How to read it: client/layout.h. */

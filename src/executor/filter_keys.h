@@ -7,7 +7,7 @@
 
 #include "postgres.h"
 
-#include "client/request.h"
+#include "client/buffer.h"
 #include "foreign/scan_plan.h"
 #include "nodes/execnodes.h"
 

@@ -11,7 +11,7 @@
 
 #include "postgres.h"
 
-#include "client/request.h"
+#include "client/buffer.h"
 #include "executor/tuptable.h"
 #include "lib/ilist.h"
 #include "utils/tuplestore.h"

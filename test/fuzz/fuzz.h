@@ -13,7 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "client/request.h"
+#include "client/buffer.h"
 
 /* The name is libFuzzer's. */
 extern int	LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);

@@ -1,10 +1,10 @@
 /*
  * test/fuzz/request_fuzz.c
- *		client/request and chain: keys and page tokens, in JSON and back.
+ *		client/request_queue: keys and page tokens, in JSON and back.
  *
  * Input: how many keys (to 3), then keys and a page token between bytes 0xFF.
  */
-#include "client/chain.h"
+#include "client/request_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -43,14 +43,14 @@ check_requests(const VeltString *keys, size_t nkeys, VeltString token)
 	const VeltResource *list = velt_resource_find("api_keys");
 	const VeltResource *one = velt_resource_find("auth_tokens");
 	VeltError	error;
-	VeltChain  *chain = velt_chain_create(keys, nkeys, 100, &error);
+	VeltRequest *request = velt_request_create(keys, nkeys, 100, &error);
 	static const char *const pointers[] = {
 		"/data/apiKeys/0", "/data/apiKeys/1", "/data/apiKeys/2"
 	};
 	char	   *body;
 
-	must(velt_buffer_append(&chain->token, token.bytes, token.length));
-	body = velt_chain_request(chain, list, &error);
+	must(velt_buffer_append(&request->token, token.bytes, token.length));
+	body = velt_request_body(request, list, &error);
 	for (size_t i = 0; i < nkeys; i++)
 		check_string(body, pointers[i], keys[i]);
 	if (token.length > 0)
@@ -58,11 +58,11 @@ check_requests(const VeltString *keys, size_t nkeys, VeltString token)
 	free(body);
 	if (nkeys == 1)
 	{
-		body = velt_chain_request(chain, one, &error);
+		body = velt_request_body(request, one, &error);
 		check_string(body, "/data/apiKey", keys[0]);
 		free(body);
 	}
-	velt_chain_free(chain);
+	velt_request_free(request);
 }
 
 int

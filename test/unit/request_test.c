@@ -1,8 +1,8 @@
 /*
  * test/unit/request_test.c
- *		client/request: the body of a request, to the byte.
+ *		client/request_queue: the body of a request, to the byte.
  */
-#include "client/request.h"
+#include "client/request_queue.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -62,19 +62,33 @@ static const RequestCase request_cases[] = {
 	},
 };
 
+/* Return the body of a request with these keys and that page token. */
+static char *
+make_body(const char *resource, const VeltString *keys, size_t nkeys,
+		  int page_size, VeltString token)
+{
+	VeltError	error = {0};
+	VeltRequest *request = velt_request_create(keys, nkeys, page_size, &error);
+	char	   *body = NULL;
+
+	if (velt_buffer_append(&request->token, token.bytes, token.length))
+		body = velt_request_body(request, velt_resource_find(resource),
+								 &error);
+	velt_request_free(request);
+	return body;
+}
+
 static void
 test_body(const RequestCase *c)
 {
 	VeltString	keys[MAX_KEYS];
 	VeltString	token = {c->token, strlen(c->token)};
-	VeltError	error = {0};
 	size_t		nkeys = 0;
 	char	   *body;
 
 	for (; nkeys < MAX_KEYS && c->keys[nkeys] != NULL; nkeys++)
 		keys[nkeys] = velt_string(c->keys[nkeys], strlen(c->keys[nkeys]));
-	body = velt_request_body(velt_resource_find(c->resource), keys, nkeys,
-							 c->page_size, token, &error);
+	body = make_body(c->resource, keys, nkeys, c->page_size, token);
 	is_str(body, c->body, "%s, %zu keys, token \"%s\"", c->resource, nkeys,
 		   c->token);
 	free(body);
@@ -85,9 +99,7 @@ test_lengths(void)
 {
 	VeltString	key = {"a\0bcdef", 3};
 	VeltString	token = {"tokenize", 5};
-	VeltError	error = {0};
-	char	   *body = velt_request_body(velt_resource_find("api_keys"), &key,
-										 1, 1, token, &error);
+	char	   *body = make_body("api_keys", &key, 1, 1, token);
 
 	is_str(body,
 		   "{\"data\":{\"apiKeys\":[\"a\\u0000b\"],\"pageSize\":1,\"pageToken\":\"token\"}}",
@@ -99,14 +111,12 @@ static void
 test_many_keys(void)
 {
 	VeltString	keys[100];
-	VeltError	error = {0};
 	char	   *body;
 	size_t		commas = 0;
 
 	for (int i = 0; i < 100; i++)
 		keys[i] = velt_string("key", 3);
-	body = velt_request_body(velt_resource_find("api_keys"), keys, 100, 100,
-							 velt_string(NULL, 0), &error);
+	body = make_body("api_keys", keys, 100, 100, velt_string(NULL, 0));
 	for (const char *at = body; at != NULL && *at != '\0'; at++)
 		commas += *at == ',';
 	is_int(commas, 100, "100 keys and a page size in one request");

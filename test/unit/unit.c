@@ -28,7 +28,7 @@ static const Module modules[] = {
 	{"request", test_request},
 	{"json", test_json},
 	{"page", test_page},
-	{"chain", test_chain},
+	{"paging", test_pages},
 	{"retry", test_retry},
 	{"network", test_network},
 	{"transport", test_transport},

@@ -9,7 +9,7 @@
 
 extern void test_attempts(void);
 extern void test_buffer(void);
-extern void test_chain(void);
+extern void test_pages(void);
 extern void test_cursor(void);
 extern void test_error(void);
 extern void test_joining(void);

@@ -1,9 +1,9 @@
 /*
- * test/unit/chain_test.c
- *		client/chain: what to ask for next, and answers that go in circles.
+ * test/unit/paging_test.c
+ *		client/request_queue: what to ask for next, and answers that go in circles.
  */
-#include "client/chain.h"
 #include "client/layout.h"
+#include "client/request_queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,10 +17,10 @@
 /* The longest token that is taken. */
 #define LONG_TOKEN	((size_t) 64 * 1024)
 
-/* A chain of API keys, and the page that its answers come as. */
+/* A request of API keys, and the page that its answers come as. */
 typedef struct Feed
 {
-	VeltChain  *chain;
+	VeltRequest *request;
 	VeltLayout *layout;
 	VeltPage   *page;
 	VeltError	error;
@@ -33,13 +33,13 @@ feed_open(Feed *feed)
 	feed->layout = velt_layout_create(velt_resource_find("api_keys"), NULL, 0,
 									  NULL, MAX_BYTES, &feed->error);
 	feed->page = velt_page_create(feed->layout, &feed->error);
-	feed->chain = velt_chain_create(NULL, 0, 100, &feed->error);
+	feed->request = velt_request_create(NULL, 0, 100, &feed->error);
 }
 
 static void
 feed_close(Feed *feed)
 {
-	velt_chain_free(feed->chain);
+	velt_request_free(feed->request);
 	velt_page_free(feed->page);
 	velt_layout_free(feed->layout);
 }
@@ -61,7 +61,7 @@ feed_page(Feed *feed, bool row, const char *token)
 		ok(false, "%s is a page: %s", body, feed->error.detail);
 		return false;
 	}
-	return velt_chain_advance(feed->chain, feed->page, &feed->error);
+	return velt_request_advance(feed->request, feed->page, &feed->error);
 }
 
 /* ----------
@@ -73,9 +73,9 @@ static void
 is_request(const Feed *feed, const char *expected, const char *name)
 {
 	VeltError	error;
-	char	   *body = velt_chain_request(feed->chain,
-										  velt_resource_find("api_keys"),
-										  &error);
+	char	   *body = velt_request_body(feed->request,
+										 velt_resource_find("api_keys"),
+										 &error);
 
 	is_str(body, expected, "%s", name);
 	free(body);
@@ -87,20 +87,20 @@ test_paging(void)
 	Feed		feed;
 
 	feed_open(&feed);
-	ok(feed.chain->more, "a new chain has a page to ask for");
+	ok(feed.request->more, "a new request has a page to ask for");
 	is_request(&feed, "{\"data\":{\"pageSize\":100}}", "... the first");
-	ok(feed_page(&feed, true, "t1") && feed.chain->more, "a token: more");
+	ok(feed_page(&feed, true, "t1") && feed.request->more, "a token: more");
 	is_request(&feed, "{\"data\":{\"pageSize\":100,\"pageToken\":\"t1\"}}",
 			   "... with the token");
-	ok(feed_page(&feed, false, "t2") && feed.chain->more,
+	ok(feed_page(&feed, false, "t2") && feed.request->more,
 	   "an empty page with a token: more");
-	ok(feed_page(&feed, true, "") && !feed.chain->more,
+	ok(feed_page(&feed, true, "") && !feed.request->more,
 	   "an empty token: the end");
-	is_int(feed.chain->npages, 3, "pages were counted");
+	is_int(feed.request->npages, 3, "pages were counted");
 	feed_close(&feed);
 
 	feed_open(&feed);
-	ok(feed_page(&feed, true, NULL) && !feed.chain->more,
+	ok(feed_page(&feed, true, NULL) && !feed.request->more,
 	   "no token: the end");
 	feed_close(&feed);
 }
@@ -113,28 +113,28 @@ test_filter(void)
 	const VeltResource *many = velt_resource_find("api_keys");
 	const VeltResource *one = velt_resource_find("auth_tokens");
 	VeltError	error;
-	VeltChain  *chain = velt_chain_create(keys, 1, 1, &error);
+	VeltRequest *request = velt_request_create(keys, 1, 1, &error);
 	char	   *body;
 
 	bytes[0] = 'x';
-	is_bytes(velt_chain_key(chain, one).bytes, velt_chain_key(chain, one).length,
+	is_bytes(velt_request_key(request, one).bytes, velt_request_key(request, one).length,
 			 BYTES("a"), "a single key is copied");
-	is_int(velt_chain_key(chain, many).length, 0,
+	is_int(velt_request_key(request, many).length, 0,
 		   "... and is not what a request is about that could have several");
-	body = velt_chain_request(chain, many, &error);
+	body = velt_request_body(request, many, &error);
 	is_str(body, "{\"data\":{\"apiKeys\":[\"a\"],\"pageSize\":1}}",
 		   "... but is its filter");
 	free(body);
-	velt_chain_free(chain);
+	velt_request_free(request);
 
-	chain = velt_chain_create(keys, 2, 2, &error);
-	body = velt_chain_request(chain, many, &error);
+	request = velt_request_create(keys, 2, 2, &error);
+	body = velt_request_body(request, many, &error);
 	is_str(body, "{\"data\":{\"apiKeys\":[\"x\",\"b\"],\"pageSize\":2}}",
 		   "several keys are borrowed");
-	is_int(velt_chain_key(chain, one).length, 0, "... and are no key");
+	is_int(velt_request_key(request, one).length, 0, "... and are no key");
 	free(body);
-	velt_chain_free(chain);
-	velt_chain_free(NULL);
+	velt_request_free(request);
+	velt_request_free(NULL);
 }
 
 /* ----------
@@ -165,7 +165,7 @@ finds_cycle(int start, int period)
 		page++;
 	}
 	if (!found || feed.error.kind != VELT_ERROR_PROTOCOL ||
-		feed.chain->more || page <= start + period)
+		feed.request->more || page <= start + period)
 	{
 		diag("start %d, period %d: %s after %d pages", start, period,
 			 found ? feed.error.detail : "not found", page);
@@ -201,7 +201,7 @@ test_no_cycle(void)
 
 		/* of one length, with a common head, and one the head of another */
 		sprintf(token, page % 2 ? "token%06d" : "token%06d-", page);
-		ngood += feed_page(&feed, true, token) && feed.chain->more;
+		ngood += feed_page(&feed, true, token) && feed.request->more;
 	}
 	is_int(ngood, 5000, "5,000 pages that do not repeat are let be");
 	feed_close(&feed);
@@ -236,7 +236,7 @@ test_empty_pages(void)
 	}
 	is_int(ngood, 999, "... starts the count anew");
 	ok(!feed_page(&feed, false, "d") &&
-	   feed.error.kind == VELT_ERROR_EMPTY_PAGES && !feed.chain->more,
+	   feed.error.kind == VELT_ERROR_EMPTY_PAGES && !feed.request->more,
 	   "the 1,000th is one too many");
 	feed_close(&feed);
 }
@@ -253,7 +253,7 @@ test_empty_last_page(void)
 		sprintf(token, "a%d", page);
 		(void) feed_page(&feed, false, token);
 	}
-	ok(feed_page(&feed, false, NULL) && !feed.chain->more,
+	ok(feed_page(&feed, false, NULL) && !feed.request->more,
 	   "the 1,000th empty page may be the last");
 	feed_close(&feed);
 }
@@ -264,8 +264,8 @@ test_bad_token(void)
 	Feed		feed;
 
 	feed_open(&feed);
-	ok(!feed_page(&feed, true, "\\ud800") && !feed.chain->more,
-	   "a token that cannot be sent back ends the chain");
+	ok(!feed_page(&feed, true, "\\ud800") && !feed.request->more,
+	   "a token that cannot be sent back ends the request");
 	feed_close(&feed);
 }
 
@@ -283,7 +283,7 @@ test_token_size(const char *character, size_t n, bool accepted)
 	token[n * length] = '\0';
 	is_int(feed_page(&feed, true, token), accepted,
 		   "a token of %zu characters %s", n, character);
-	is_int(feed.chain->more, accepted, "... is gone on with, or not");
+	is_int(feed.request->more, accepted, "... is gone on with, or not");
 	ok(accepted || feed.error.kind == VELT_ERROR_TOKEN_SIZE,
 	   "... for its size: %s", feed.error.detail);
 	free(token);
@@ -291,7 +291,7 @@ test_token_size(const char *character, size_t n, bool accepted)
 }
 
 void
-test_chain(void)
+test_pages(void)
 {
 	test_paging();
 	test_filter();

@@ -1,11 +1,11 @@
 /*
- * test/fuzz/chain_fuzz.c
- *		client/chain: tokens of pages that follow each other.
+ * test/fuzz/paging_fuzz.c
+ *		client/request_queue: tokens of pages that follow each other.
  *
  * Input: a byte a page: its token (0: none), and whether it has a row.
  */
-#include "client/chain.h"
 #include "client/layout.h"
+#include "client/request_queue.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,24 +36,24 @@ page_with(VeltPage *page, int token, bool row)
 }
 
 /*
- * Goes round the last pages of the input for ever: the chain has to notice,
+ * Goes round the last pages of the input for ever: the request has to notice,
  * and that before it has asked for many times as many pages.
  */
 static void
-go_round(VeltChain *chain, VeltPage *page, Input pages)
+go_round(VeltRequest *request, VeltPage *page, Input pages)
 {
 	VeltError	error;
-	size_t		most = (chain->npages + pages.left) * 4 + 8;
+	size_t		most = (request->npages + pages.left) * 4 + 8;
 	size_t		n = 0;
 
 	if (pages.left == 0)
 		return;
-	while (velt_chain_advance(chain,
-							  page_with(page, pages.at[n % pages.left] % TOKENS,
-										pages.at[n % pages.left] >= TOKENS),
-							  &error))
+	while (velt_request_advance(request,
+								page_with(page, pages.at[n % pages.left] % TOKENS,
+										  pages.at[n % pages.left] >= TOKENS),
+								&error))
 	{
-		if (!chain->more)
+		if (!request->more)
 			return;
 		must(++n <= most);
 	}
@@ -71,7 +71,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 											NULL, 0, &credentials, 65536,
 											&error);
 	VeltPage   *page = velt_page_create(layout, &error);
-	VeltChain  *chain = velt_chain_create(NULL, 0, 100, &error);
+	VeltRequest *request = velt_request_create(NULL, 0, 100, &error);
 	bool		seen[TOKENS] = {false};
 
 	/* tokens that are new are no cycle */
@@ -81,12 +81,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		uint8_t		byte = input_byte(&input);
 
 		seen[byte % TOKENS] = true;
-		must(velt_chain_advance(chain, page_with(page, byte % TOKENS,
-												 byte >= TOKENS), &error));
-		must(chain->more);
+		must(velt_request_advance(request, page_with(page, byte % TOKENS,
+													 byte >= TOKENS), &error));
+		must(request->more);
 	}
-	go_round(chain, page, input);
-	velt_chain_free(chain);
+	go_round(request, page, input);
+	velt_request_free(request);
 	velt_page_free(page);
 	velt_layout_free(layout);
 	return 0;
