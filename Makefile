@@ -23,7 +23,6 @@ CLIENT_OBJS = \
 	src/client/json.o \
 	src/client/json_pointer.o \
 	src/client/json_string.o \
-	src/client/layout.o \
 	src/client/network.o \
 	src/client/page.o \
 	src/client/request_queue.o \

@@ -16,7 +16,6 @@
 #include <sys/queue.h>
 
 #include "client/request_queue.h"
-#include "client/layout.h"
 
 /* What a message shows of a key; it may be up to 8,192 bytes long. */
 #define KEY_NAME_BYTES			128

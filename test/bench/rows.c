@@ -11,7 +11,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/layout.h"
 #include "client/page.h"
 
 #define KEYS		100

@@ -9,7 +9,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "client/layout.h"
 #include "client/page.h"
 #include "fuzz.h"
 #include "loop.h"

@@ -6,7 +6,6 @@
  * Input: which resource, which HTTP status, the size of the pieces (0: they
  * vary), then the response.
  */
-#include "client/layout.h"
 #include "client/page.h"
 
 #include <stdlib.h>

@@ -4,7 +4,7 @@
  *
  * Input: a byte a page: its token (0: none), and whether it has a row.
  */
-#include "client/layout.h"
+#include "client/page.h"
 #include "client/request_queue.h"
 
 #include <stdio.h>

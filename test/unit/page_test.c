@@ -5,7 +5,6 @@
  * Every response is received whole and byte by byte: the outcome must be the
  * same.
  */
-#include "client/layout.h"
 #include "client/page.h"
 
 #include <stdio.h>

@@ -2,7 +2,7 @@
  * test/unit/paging_test.c
  *		client/request_queue: what to ask for next, and answers that go in circles.
  */
-#include "client/layout.h"
+#include "client/page.h"
 #include "client/request_queue.h"
 
 #include <stdio.h>
