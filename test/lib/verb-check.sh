@@ -11,7 +11,7 @@ fuzz_timeout_s=300
 regress_timeout_s=300
 # The full form of tests has many times the work; one test waits for pg_cron's
 # next full minute.
-tap_timeout_s=$((${VELT_TEST_FULL:-0} ? 900 : 180))
+tap_timeout_s=$((${VELT_TEST_FULL:-0} ? 3600 : 180))
 
 # How much of a log a failure shows.
 detail_lines=60
