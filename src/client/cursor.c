@@ -3,8 +3,8 @@
  *		A stream of pages: paging, prefetch, fan-out and its bounds.
  *
  * Requests wait in a queue.  A fetch is one page, from its request until the
- * caller is done with it.  Requests
- * in flight and finished pages together never exceed max_concurrency.
+ * caller is done with it.  Requests in flight and finished pages together
+ * never exceed max_concurrency.
  *
  * A resource that must be asked key by key, without keys to ask for, has its
  * parent listed by a cursor of its own: the feeder.

@@ -112,7 +112,6 @@ extern int64_t velt_transport_next_due(const VeltTransport *transport);
 extern bool velt_transport_start_queued(VeltTransport *transport,
 										bool *started, VeltError *error);
 
-
 /*
  * Return whether the transfer may add to the bytes that the transport holds:
  * up to max_response_size in all, and the oldest transfer beyond that, which

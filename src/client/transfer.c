@@ -418,14 +418,15 @@ velt_transfer_process(VeltTransfer *transfer, size_t *bytes)
 	return ok;
 }
 
-void
+bool
 velt_transfer_resume(VeltTransfer *transfer)
 {
 	if (!transfer->paused || !has_room(transfer))
-		return;
+		return true;
 	transfer->paused = false;
-	/* calls receive_body */
-	(void) curl_easy_pause(transfer->easy, CURLPAUSE_CONT);
+	/* calls receive_body; fails for an attempt that has ended meanwhile */
+	return curl_easy_pause(transfer->easy, CURLPAUSE_CONT) == CURLE_OK ||
+		transfer->delivered;
 }
 
 /* Makes the transfer ready for the body of another response. */

@@ -100,8 +100,11 @@ extern bool velt_transfer_is_behind(const VeltTransfer *transfer);
 
 extern bool velt_transfer_process(VeltTransfer *transfer, size_t *bytes);
 
-/* Let libcurl deliver again, if it was paused and there is room. */
-extern void velt_transfer_resume(VeltTransfer *transfer);
+/*
+ * Let libcurl deliver again, if it was paused and there is room.  False when
+ * that failed, of which libcurl says nothing later: the attempt must be ended.
+ */
+extern bool velt_transfer_resume(VeltTransfer *transfer);
 
 /* How long the attempt may take, as far as it has come, in ms. */
 extern int	velt_transfer_time_allowed(const VeltTransfer *transfer);

@@ -592,7 +592,12 @@ velt_transport_process(VeltTransport *transport, size_t *budget)
 	transport->paused = false;
 	while (transfer != NULL)
 	{
-		velt_transfer_resume(transfer);
+		if (!velt_transfer_resume(transfer))
+		{
+			finish(transfer, CURLE_WRITE_ERROR);
+			transfer = TAILQ_FIRST(&transport->running);
+			continue;
+		}
 		transport->paused |= transfer->paused;
 		if (!can_advance(transfer))
 		{
